@@ -1,0 +1,38 @@
+"""Grids: shape, affine transform and coordinate reference system of a raster."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from undercast.windows import Window
+
+METERS_PER_DEGREE = 111_320.0
+"""Length of a degree of latitude, and of longitude at the equator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Shape, affine transform and coordinate reference system of a raster."""
+
+    shape: tuple[int, int]
+    """Height and width, in pixels."""
+    transform: tuple[float, float, float, float, float, float] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    """Affine (a, b, c, d, e, f): x = a*col + b*row + c, y = d*col + e*row + f."""
+    crs: str | None = None
+    """Coordinate reference system as WKT or ``EPSG:n``; None where the raster is not georeferenced."""
+    geographic: bool = False
+    """Whether the unit is the degree."""
+
+    @property
+    def full(self) -> Window:
+        """The whole grid as one window."""
+        return Window(row=0, col=0, height=self.shape[0], width=self.shape[1])
+
+    @property
+    def gsd(self) -> float | None:
+        """Ground sample distance along rows, in metres; None where the grid is not georeferenced."""
+        if self.crs is None:
+            return None
+        step = math.hypot(self.transform[0], self.transform[3])
+        return step * METERS_PER_DEGREE if self.geographic else step

@@ -1,0 +1,20 @@
+"""Fixtures that several folders of tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Give the folder with real imagery, or skip where it is not set."""
+    folder = os.environ.get("UNDERCAST_REAL_DATA")
+    if not folder:
+        pytest.skip("UNDERCAST_REAL_DATA is not set: it names the folder with real imagery (train/, val/, products/)")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"UNDERCAST_REAL_DATA={folder} is not a folder")
+    return path

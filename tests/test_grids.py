@@ -1,0 +1,32 @@
+"""A grid is shape, transform and coordinate reference system."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from undercast.grids import Grid
+
+
+def test_the_ground_sample_distance_is_in_metres_whatever_the_unit_of_the_grid() -> None:
+    metres = Grid(shape=(8, 8), transform=(10.0, 0.0, 0.0, 0.0, -10.0, 0.0), crs="EPSG:32631")
+    degrees = Grid(shape=(8, 8), transform=(1 / 112, 0, 0, 0, -1 / 112, 0), crs="EPSG:4326", geographic=True)
+    turned = Grid(shape=(8, 8), transform=(6.0, 8.0, 0.0, 8.0, -6.0, 0.0), crs="EPSG:32631")
+    assert metres.gsd == turned.gsd == 10.0
+    assert degrees.gsd == pytest.approx(994, abs=1)
+    assert Grid(shape=(8, 8)).gsd is None
+
+
+def test_the_whole_grid_is_a_window() -> None:
+    full = Grid(shape=(5, 7)).full
+    assert (full.row, full.col, full.shape) == (0, 0, (5, 7))
+
+
+@given(st.floats(0.1, 5000), st.floats(0, 2 * math.pi))
+def test_a_turned_grid_keeps_its_ground_sample_distance(step: float, angle: float) -> None:
+    cosine, sine = step * math.cos(angle), step * math.sin(angle)
+    grid = Grid(shape=(8, 8), transform=(cosine, sine, 0.0, sine, -cosine, 0.0), crs="EPSG:32631")
+    assert grid.gsd == pytest.approx(step)

@@ -1,0 +1,88 @@
+"""A scene is named bands on one grid, read window by window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from undercast.bands import Band, band_from_name
+from undercast.errors import BandError, SceneError
+from undercast.scene import scene_from_array
+from undercast.windows import Window
+
+NUMBERED = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+
+
+def test_an_array_becomes_a_scene_with_its_bands_in_order() -> None:
+    scene = scene_from_array(NUMBERED, ["red", "NIR"], name="mine", level="toa")
+    assert [band.common_name for band in scene.bands] == ["red", "nir"]
+    assert (scene.name, scene.level, scene.grid.shape) == ("mine", "toa", (3, 4))
+    np.testing.assert_array_equal(scene.read(), NUMBERED)
+
+
+def test_a_window_of_some_bands_is_read_in_the_order_asked_for() -> None:
+    scene = scene_from_array(NUMBERED, ["red", "nir"])
+    got = scene.read(Window(row=1, col=2, height=2, width=1), [1, 0])
+    np.testing.assert_array_equal(got, [[[18], [22]], [[6], [10]]])
+
+
+def test_bands_may_be_given_with_their_own_wavelengths() -> None:
+    own = Band(name="XS3", common_name="nir", center_wavelength=0.835, full_width_half_max=0.11)
+    assert scene_from_array(NUMBERED, [own, "red"]).bands == (own, band_from_name("red"))
+
+
+def test_masked_missing_and_invalid_pixels_all_become_nan() -> None:
+    values = np.ma.masked_equal(NUMBERED, 0.0)
+    valid = np.ones((3, 4), bool)
+    valid[2, 3] = False
+    scene = scene_from_array(values, ["red", "nir"], valid=valid)
+    got = scene.read()
+    assert np.isnan(got[0, 0, 0])
+    assert np.isfinite(got[1, 0, 0])
+    assert np.isnan(got[:, 2, 3]).all()
+    assert int(np.isnan(got).sum()) == 3
+
+
+def test_a_pixel_is_valid_where_every_band_that_is_asked_for_has_data() -> None:
+    values = NUMBERED.copy()
+    values[0, 0, 0] = np.nan
+    scene = scene_from_array(values, ["red", "nir"])
+    assert not scene.valid()[0, 0]
+    assert scene.valid(bands=[1]).all()
+    assert scene.valid(Window(row=1, col=0, height=2, width=4)).shape == (2, 4)
+
+
+def test_the_callers_array_is_not_changed() -> None:
+    values = NUMBERED.copy()
+    scene_from_array(values, ["red", "nir"], valid=np.zeros((3, 4), bool))
+    np.testing.assert_array_equal(values, NUMBERED)
+
+
+def test_an_array_without_a_band_axis_is_refused() -> None:
+    with pytest.raises(SceneError, match=r"got shape \(3, 4\)\. Add the band axis with array\[None\]\."):
+        scene_from_array(NUMBERED[0], ["red"])
+
+
+def test_names_and_layers_must_be_as_many() -> None:
+    with pytest.raises(BandError, match="got 1 names for 2 layers"):
+        scene_from_array(NUMBERED, ["red"])
+
+
+def test_valid_must_have_the_scenes_shape() -> None:
+    with pytest.raises(SceneError, match=r"expected valid of shape \(3, 4\), got \(4, 3\)"):
+        scene_from_array(NUMBERED, ["red", "nir"], valid=np.ones((4, 3), bool))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 12), st.integers(1, 16))
+def test_a_sample_holds_the_scenes_values_and_all_of_a_small_scene(
+    height: int, width: int, size: int, places: int
+) -> None:
+    values = np.arange(height * width, dtype=np.float32).reshape(1, height, width)
+    scene = scene_from_array(values, ["red"])
+    sample = scene.sample(size=size, places=places)
+    assert sample.shape[0] == 1
+    assert np.isin(sample, values).all()
+    if size >= max(height, width):
+        assert set(sample[0].tolist()) == set(values.ravel().tolist())
