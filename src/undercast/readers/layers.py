@@ -1,0 +1,307 @@
+"""Layers: single bands of raster files on one grid, read window by window through GDAL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window as RasterWindow
+
+from undercast.bands import Band
+from undercast.errors import GridError, SceneError
+from undercast.grids import Grid
+from undercast.radiometry import Scaling
+from undercast.readers.base import gdal_path, is_remote
+from undercast.types import Bool, Float32
+from undercast.windows import Window
+
+REMOTE_SETTINGS: Mapping[str, str] = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_HTTP_CONNECTTIMEOUT": "20",
+    "GDAL_HTTP_MAX_RETRY": "3",
+    "GDAL_HTTP_RETRY_DELAY": "1",
+}
+"""GDAL settings for sources behind a network, unless the environment sets them: no directory listing (so no
+side-car files either), and patience."""
+
+CACHE_SETTINGS: Mapping[str, int] = {"GDAL_CACHEMAX": 128 * 1024**2}
+"""Room for GDAL's decoded blocks, in bytes, unless the environment sets it: GDAL would take 5 % of the memory,
+and a pass from top to bottom needs a row of blocks."""
+
+_SAME_GRID_PX = 0.01
+"""Largest difference of two grids that count as one, in pixels over the whole raster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RasterHeader:
+    """What a raster file says before its first pixel."""
+
+    source: str
+    """Path or URL as it was given."""
+    grid: Grid
+    """Grid of the file."""
+    dtypes: tuple[str, ...]
+    """Data type of each layer."""
+    descriptions: tuple[str | None, ...]
+    """Description of each layer."""
+    scalings: tuple[Scaling | None, ...]
+    """Scale and offset of each layer; None where the file declares none."""
+    alpha: int | None
+    """Number of the alpha layer, from 1; None where there is none."""
+
+    @property
+    def data_layers(self) -> tuple[int, ...]:
+        """Numbers, from 1, of the layers that are not alpha."""
+        return tuple(number for number in range(1, len(self.dtypes) + 1) if number != self.alpha)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer of a raster file and the band that it holds."""
+
+    source: str
+    """Path or URL of the file."""
+    number: int
+    """Number of the layer in the file, from 1."""
+    band: Band
+    """Band that it holds."""
+    scaling: Scaling
+    """Digital numbers to reflectance."""
+    nodata: tuple[float, ...] = ()
+    """Stored values that mean no data, beside the one that the file declares."""
+
+
+class LayerPixels:
+    """Pixels of layers that share a grid; a file is opened at its first window and then kept open.
+
+    Reads from several threads follow each other. A pickled copy opens the files anew.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        """Take the layers in the order of the scene's bands; nothing is opened yet."""
+        self.layers = tuple(layers)
+        self._open: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> tuple[Layer, ...]:
+        """Leave open files behind."""
+        return self.layers
+
+    def __setstate__(self, state: tuple[Layer, ...]) -> None:
+        """Start without open files."""
+        self.layers = state
+        self._open = {}
+        self._lock = threading.Lock()
+
+    def read(self, window: Window, bands: Sequence[int]) -> Float32:
+        """Read a window of some bands.
+
+        Args:
+            window: Inside the scene.
+            bands: Positions of the bands, from 0.
+
+        Returns:
+            Reflectance ``(band, y, x)``, unitless; NaN where a band has no data.
+
+        Raises:
+            SceneError: If a file is truncated, damaged or gone.
+        """
+        reflectance = np.empty((len(bands), *window.shape), np.float32)
+        places: dict[str, list[int]] = {}
+        for place, band in enumerate(bands):
+            places.setdefault(self.layers[band].source, []).append(place)
+        with self._lock:
+            for source, here in places.items():
+                self._read_file(source, window, [self.layers[bands[place]] for place in here], reflectance, here)
+        return reflectance
+
+    def _read_file(
+        self,
+        source: str,
+        window: Window,
+        layers: Sequence[Layer],
+        reflectance: Float32,
+        places: Sequence[int],
+    ) -> None:
+        area = RasterWindow(window.col, window.row, window.width, window.height)
+        numbers = [layer.number for layer in layers]
+        with _gdal(source, f"cannot be read at rows {window.row}-{window.row + window.height - 1}"):
+            if source not in self._open:
+                self._open[source] = _open_dataset(source)
+            dataset = self._open[source]
+            stored = dataset.read(numbers, window=area)
+            hidden = _hidden(dataset, numbers, area, alpha=self._mask_layer(dataset, source))
+        for layer, place, values, away in zip(layers, places, stored, hidden, strict=True):
+            declared = dataset.nodatavals[layer.number - 1]
+            invalid = _without_data(values, (*layer.nodata, *(() if declared is None else (declared,))))
+            reflectance[place] = layer.scaling.to_reflectance(values)
+            reflectance[place][invalid if away is None else invalid | away] = np.nan
+
+    def _mask_layer(self, dataset: Any, source: str) -> int | None:
+        """Give the number of the alpha layer, unless it is a band: the fourth of four 8-bit layers is alpha to GDAL."""
+        alpha = _alpha_number(dataset)
+        used = {layer.number for layer in self.layers if layer.source == source}
+        return None if alpha in used else alpha
+
+
+def _hidden(
+    dataset: Any,
+    numbers: Sequence[int],
+    area: RasterWindow,
+    *,
+    alpha: int | None,
+) -> list[Bool | None]:
+    """Where mask bands or an alpha layer hide pixels, per layer; None where nothing can hide them."""
+    transparent = None if alpha is None else dataset.read(alpha, window=area) == 0
+    hidden: list[Bool | None] = []
+    for number in numbers:
+        away = transparent
+        flags = dataset.mask_flag_enums[number - 1]
+        if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
+            masked = dataset.read_masks(number, window=area) == 0
+            away = masked if away is None else away | masked
+        hidden.append(away)
+    return hidden
+
+
+def _without_data(values: NDArray[Any], nodata: Sequence[float]) -> Bool:
+    """Where stored values are not finite or equal one of the nodata values."""
+    floating = np.issubdtype(values.dtype, np.floating)
+    invalid = ~np.isfinite(values) if floating else np.zeros(values.shape, np.bool_)
+    for value in nodata:
+        if not np.isfinite(value):
+            continue
+        if floating:
+            invalid |= values == values.dtype.type(value)
+        elif float(value).is_integer() and np.iinfo(values.dtype).min <= value <= np.iinfo(values.dtype).max:
+            invalid |= values == values.dtype.type(int(value))
+    return invalid
+
+
+def read_header(source: str) -> RasterHeader:
+    """Read what a raster file says about itself.
+
+    Raises:
+        SceneError: If it is missing, not a raster, truncated, or holds complex numbers or nothing.
+    """
+    if not is_remote(source) and ":" not in source and not source.startswith("/vsi") and not Path(source).exists():
+        msg = f"{source} does not exist. Check the path."
+        raise SceneError(msg)
+    with _gdal(source, "cannot be opened as a raster"), _open_dataset(source) as dataset:
+        _refuse_strange(dataset, source)
+        crs = dataset.crs
+        return RasterHeader(
+            source=source,
+            grid=Grid(
+                shape=(dataset.height, dataset.width),
+                transform=tuple(dataset.transform)[:6],
+                crs=crs.to_wkt() if crs else None,
+                geographic=bool(crs and crs.is_geographic),
+            ),
+            dtypes=tuple(dataset.dtypes),
+            descriptions=tuple(dataset.descriptions),
+            scalings=tuple(
+                Scaling(scale=float(scale), offset=float(offset)) if (scale, offset) != (1.0, 0.0) else None
+                for scale, offset in zip(dataset.scales, dataset.offsets, strict=True)
+            ),
+            alpha=_alpha_number(dataset),
+        )
+
+
+def _refuse_strange(dataset: Any, source: str) -> None:
+    if dataset.count == 0:
+        parts = ", ".join(dataset.subdatasets[:3]) or "none"
+        msg = f"{source}: expected a raster with layers, got a container. Name one of its parts: {parts}"
+        raise SceneError(msg)
+    if any("complex" in dtype for dtype in dataset.dtypes):
+        msg = f"{source}: expected reflectance, got complex numbers (radar?). undercast reads optical scenes."
+        raise SceneError(msg)
+
+
+def _alpha_number(dataset: Any) -> int | None:
+    kinds = dataset.colorinterp
+    return kinds.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in kinds else None
+
+
+def _open_dataset(source: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(gdal_path(source))
+
+
+@contextlib.contextmanager
+def _gdal(source: str, failure: str) -> Iterator[None]:
+    """Set GDAL up for the source and turn its errors into one line."""
+    wanted = {**CACHE_SETTINGS, **(REMOTE_SETTINGS if is_remote(source) else {})}
+    try:
+        with rasterio.Env(**{key: value for key, value in wanted.items() if key not in os.environ}):
+            yield
+    except (RasterioError, OSError) as error:
+        if isinstance(error, SceneError):
+            raise
+        msg = f"{source} {failure}; it may be truncated, damaged or of another kind. {_reason(error)}"
+        raise SceneError(msg) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Give what GDAL says in one line."""
+    said = error.__cause__ or error
+    text = " ".join(str(getattr(said, "errmsg", None) or said).split())
+    return f"GDAL says: {text.rstrip('.')}."
+
+
+def same_grid(one: Grid, other: Grid) -> bool:
+    """Tell whether two grids are one, up to rounding."""
+    if one.shape != other.shape or one.geographic != other.geographic or (one.crs is None) != (other.crs is None):
+        return False
+    if one.crs != other.crs and not _same_crs(one.crs, other.crs):
+        return False
+    steps = np.array([*one.transform[:2], *one.transform[3:5]])
+    pixel = float(np.abs(steps).max()) or 1.0
+    extent = np.array([one.shape[1], one.shape[0], 1.0] * 2)
+    return bool((np.abs(np.subtract(one.transform, other.transform)) * extent <= _SAME_GRID_PX * pixel).all())
+
+
+def _same_crs(one: str | None, other: str | None) -> bool:
+    return bool(rasterio.CRS.from_user_input(one) == rasterio.CRS.from_user_input(other))
+
+
+def shared_grid(headers: Sequence[RasterHeader]) -> Grid:
+    """Give the grid of files that share one.
+
+    Raises:
+        GridError: If they do not; it says in which of shape, transform and CRS.
+    """
+    first = headers[0]
+    for header in headers[1:]:
+        if not same_grid(first.grid, header.grid):
+            msg = (
+                f"expected all bands on one grid, got {_difference(first, header)}."
+                " Resample one to the other first (e.g. gdalwarp), or leave the file out."
+            )
+            raise GridError(msg)
+    return first.grid
+
+
+def _difference(one: RasterHeader, other: RasterHeader) -> str:
+    names = f"{Path(one.source).name} and {Path(other.source).name}"
+    if one.grid.shape != other.grid.shape:
+        return f"shapes {one.grid.shape} and {other.grid.shape} in {names}"
+    if not np.allclose(one.grid.transform, other.grid.transform, rtol=1e-9, atol=0.0):
+        return f"transforms {one.grid.transform} and {other.grid.transform} in {names}"
+    return f"different CRS in {names}: {_crs_name(one.grid)} and {_crs_name(other.grid)}"
+
+
+def _crs_name(grid: Grid) -> str:
+    return "none" if grid.crs is None else str(rasterio.CRS.from_user_input(grid.crs).to_string())[:60]

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from undercast.errors import BandError, GridError, SceneError
+from undercast.radiometry import Scaling
+from undercast.readers import open_scene
+from undercast.scene import Scene
+
+
+def names(scene: Scene) -> list[str]:
+    return [band.common_name for band in scene.bands]
+
+
+def test_a_described_and_scaled_raster_needs_nothing_else(rasters: Path, make: SimpleNamespace) -> None:
+    scene = open_scene(rasters / "described.tif")
+    assert names(scene) == ["blue", "green", "red", "nir"]
+    assert scene.name == "described"
+    assert scene.level is None
+    assert scene.provenance["bands_from"] == "band descriptions"
+    assert scene.provenance["scaling_from"] == "file"
+    np.testing.assert_allclose(scene.read(), make.numbers(4) * 1e-4, rtol=1e-6)
+
+
+def test_the_callers_names_win_over_descriptions(rasters: Path) -> None:
+    scene = open_scene(str(rasters / "described.tif"), bands="nir,-,red,_")
+    assert names(scene) == ["nir", "red"]
+    assert scene.provenance["bands_from"] == "caller"
+    assert scene.provenance["skipped"] == "2 (green), 4 (nir)"
+
+
+def test_layers_keep_their_pixels_when_others_are_left_out(rasters: Path, make: SimpleNamespace) -> None:
+    scene = open_scene(rasters / "described.tif", bands=("-", "green", "-", "nir"))
+    np.testing.assert_allclose(scene.read(), make.numbers(4)[[1, 3]] * 1e-4, rtol=1e-6)
+
+
+def test_descriptions_win_over_the_sensors_order(tmp_path: Path, make: SimpleNamespace) -> None:
+    path = make.write(tmp_path / "x.tif", make.numbers(4), descriptions=("NIR", "RED", "BLUE", "SWIR"))
+    scene = open_scene(path, sensor="proba-v")
+    assert names(scene) == ["nir", "red", "blue", "swir16"]
+    assert scene.bands[0].center_wavelength == pytest.approx(0.845)
+
+
+def test_descriptions_in_the_sensors_own_names_are_understood_with_the_sensor(
+    tmp_path: Path, make: SimpleNamespace
+) -> None:
+    path = make.write(tmp_path / "x.tif", make.numbers(3), descriptions=("B4", "B8A", "SCL"))
+    with pytest.raises(BandError, match="got B4, B8A, SCL"):
+        open_scene(path)
+    scene = open_scene(path, sensor="sentinel-2a")
+    assert names(scene) == ["red", "nir08"]
+    assert scene.provenance["skipped"] == "3 (SCL)"
+
+
+def test_a_sensor_of_as_many_bands_names_bare_layers_and_scales_them(rasters: Path, make: SimpleNamespace) -> None:
+    scene = open_scene(rasters / "bare.tif", sensor="proba-v")
+    assert names(scene) == ["blue", "red", "nir", "swir16"]
+    assert scene.sensor == "proba-v"
+    assert scene.level == "toa"
+    assert scene.provenance["bands_from"] == "sensor proba-v"
+    assert scene.provenance["scaling_from"] == "sensor"
+    np.testing.assert_allclose(scene.read(), make.numbers(4) * 5e-4, rtol=1e-6)
+
+
+def test_a_sensor_of_more_bands_does_not_name_layers(rasters: Path) -> None:
+    with pytest.raises(BandError, match="landsat-8-oli has 9 bands"):
+        open_scene(rasters / "bare.tif", sensor="landsat-8")
+
+
+def test_nothing_is_guessed_where_nothing_tells_the_bands(rasters: Path) -> None:
+    with pytest.raises(BandError, match=r"each of the 4 layers.*--bands blue,green,red,nir.*--sensor"):
+        open_scene(rasters / "bare.tif")
+
+
+def test_a_sensor_does_not_scale_reflectance(tmp_path: Path, make: SimpleNamespace) -> None:
+    values = (make.numbers(4) * 1e-4).astype(np.float32)
+    scene = open_scene(make.write(tmp_path / "x.tif", values), sensor="proba-v")
+    assert scene.level is None
+    np.testing.assert_array_equal(scene.read(), values)
+
+
+def test_the_files_scaling_wins_over_the_sensors(tmp_path: Path, make: SimpleNamespace) -> None:
+    path = make.write(tmp_path / "x.tif", make.numbers(4), scale=1e-4, offset=-0.1)
+    scene = open_scene(path, sensor="proba-v")
+    np.testing.assert_allclose(scene.read(), make.numbers(4) * 1e-4 - 0.1, atol=1e-6)
+
+
+def test_the_callers_scaling_wins_over_the_files(rasters: Path, make: SimpleNamespace) -> None:
+    scene = open_scene(rasters / "described.tif", scaling=Scaling(scale=2e-4, offset=-0.1), level="surface")
+    np.testing.assert_allclose(scene.read(), make.numbers(4) * 2e-4 - 0.1, atol=1e-6)
+    assert scene.level == "surface"
+    assert scene.provenance["scaling_from"] == "caller"
+
+
+def test_integers_without_a_scale_stay_as_they_are(rasters: Path, make: SimpleNamespace) -> None:
+    scene = open_scene(rasters / "bare.tif", bands="blue,green,red,nir")
+    np.testing.assert_array_equal(scene.read(), make.numbers(4).astype(np.float32))
+    assert scene.provenance["scaling_from"] == "none"
+
+
+def test_the_callers_nodata_adds_to_the_files(tmp_path: Path, make: SimpleNamespace) -> None:
+    values = make.numbers(1)
+    values[0, 0, :3] = (0, 12345, 1)
+    path = make.write(tmp_path / "x.tif", values, nodata=0, descriptions=("red",))
+    assert open_scene(path, nodata=12345).valid()[0, :3].tolist() == [False, False, True]
+
+
+def test_an_alpha_layer_need_not_be_named(tmp_path: Path, make: SimpleNamespace) -> None:
+    values = make.numbers(4)
+    values[3, 0] = 0
+    path = make.write(tmp_path / "x.tif", values, last_is_alpha=True)
+    for options in ({"bands": "blue,green,red"}, {"bands": "blue,green,red,-"}):
+        scene = open_scene(path, **options)  # type: ignore[arg-type]
+        assert names(scene) == ["blue", "green", "red"]
+        np.testing.assert_array_equal(scene.valid(), values[3] != 0)
+
+
+def test_an_alpha_layer_that_is_named_is_a_band(tmp_path: Path, make: SimpleNamespace) -> None:
+    values = make.numbers(4)
+    values[3, 0] = 0
+    path = make.write(tmp_path / "x.tif", values, last_is_alpha=True)
+    for options in ({"bands": "blue,green,red,nir"}, {"sensor": "proba-v"}):
+        scene = open_scene(path, **options)  # type: ignore[arg-type]
+        assert len(scene.bands) == 4
+        assert scene.valid().all()
+
+
+def test_a_preset_skips_the_alpha_layer(tmp_path: Path, make: SimpleNamespace) -> None:
+    path = make.write(tmp_path / "x.tif", make.numbers(5), last_is_alpha=True)
+    assert names(open_scene(path, sensor="proba-v")) == ["blue", "red", "nir", "swir16"]
+
+
+def test_two_layers_of_one_name_are_refused(tmp_path: Path, make: SimpleNamespace) -> None:
+    path = make.write(tmp_path / "x.tif", make.numbers(2), descriptions=("red", "Red"))
+    with pytest.raises(BandError, match="layers 1 and 2 are both called red"):
+        open_scene(path)
+
+
+def test_a_folder_with_one_file_per_band_is_a_scene(rasters: Path, make: SimpleNamespace) -> None:
+    scene = open_scene(rasters / "bands")
+    assert names(scene) == ["blue", "green", "nir", "red"]
+    assert scene.name == "bands"
+    assert scene.provenance["bands_from"] == "file names"
+    np.testing.assert_allclose(scene.read(), make.numbers(4)[[0, 1, 3, 2]] * 1e-4, rtol=1e-6)
+
+
+def test_files_are_taken_in_the_callers_order(rasters: Path, make: SimpleNamespace) -> None:
+    files = [rasters / "bands" / f"{name}.tif" for name in ("red", "blue")]
+    scene = open_scene(files)
+    assert names(scene) == ["red", "blue"]
+    np.testing.assert_allclose(scene.read(), make.numbers(4)[[2, 0]] * 1e-4, rtol=1e-6)
+    assert names(open_scene(files, bands="nir,swir16")) == ["nir", "swir16"]
+
+
+def test_provider_names_of_files_are_understood_with_the_sensor(tmp_path: Path, make: SimpleNamespace) -> None:
+    stems = ("LC08_L2SP_blue_20200101_SR_B4", "LC08_L2SP_blue_20200101_SR_B5", "LC08_L2SP_blue_20200101_QA_PIXEL")
+    paths = make.write_band_files(tmp_path / "scene", stems)
+    scene = open_scene(paths, sensor="landsat-8")
+    assert names(scene) == ["red", "nir08"]
+    assert scene.name == "LC08_L2SP_blue_20200101"
+    assert "QA_PIXEL" in scene.provenance["skipped"]
+    with pytest.raises(BandError, match=r"got QA_PIXEL, SR_B4, SR_B5.*--sensor"):
+        open_scene(tmp_path / "scene")
+
+
+def test_a_files_description_wins_over_its_name(tmp_path: Path, make: SimpleNamespace) -> None:
+    for stem, text in (("red", "nir"), ("blue", "green")):
+        make.write(tmp_path / f"{stem}.tif", make.numbers(1), descriptions=(text,))
+    assert names(open_scene(tmp_path)) == ["green", "nir"]
+
+
+def test_files_on_different_grids_are_refused(tmp_path: Path, make: SimpleNamespace) -> None:
+    make.write(tmp_path / "red.tif", make.numbers(1))
+    make.write(tmp_path / "nir.tif", make.numbers(1, shape=(24, 20)))
+    with pytest.raises(GridError, match=r"nir\.tif and red\.tif"):
+        open_scene(tmp_path)
+
+
+def test_a_file_of_several_layers_is_no_band(tmp_path: Path, make: SimpleNamespace) -> None:
+    make.write(tmp_path / "red.tif", make.numbers(2))
+    make.write(tmp_path / "nir.tif", make.numbers(1))
+    with pytest.raises(BandError, match="one band per file, got 2 layers"):
+        open_scene(tmp_path)
+
+
+def test_a_folder_without_a_product_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(SceneError, match=r"looked for .*\.tif.*found nothing"):
+        open_scene(tmp_path)
+    (tmp_path / "notes.txt").write_text("x", "utf-8")
+    with pytest.raises(SceneError, match=r"found notes\.txt"):
+        open_scene(tmp_path)
+
+
+def test_a_raster_is_read_over_http(served: str, rasters: Path) -> None:
+    scene = open_scene(f"{served}/described.tif")
+    assert scene.name == "described"
+    np.testing.assert_array_equal(scene.read(), open_scene(rasters / "described.tif").read())
+
+
+def test_a_missing_address_is_one_clear_line(served: str) -> None:
+    with pytest.raises(SceneError, match=r"no\.tif cannot be opened") as caught:
+        open_scene(f"{served}/no.tif")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_archive_is_read_in_place(tmp_path: Path, rasters: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.write(rasters / "described.tif", "inside.tif")
+    scene = open_scene(f"/vsizip/{tmp_path}/x.zip/inside.tif")
+    np.testing.assert_array_equal(scene.read(), open_scene(rasters / "described.tif").read())
+
+
+def test_real_landsat7_reads_as_the_reference_has_it(real_data: Path) -> None:
+    scene = open_scene(real_data / "products" / "geotiff" / "landsat7_toa_6band.tif")
+    with np.load(real_data / "val" / "ukis_csmask__landsat7.npz") as reference:
+        assert names(scene) == list(reference["common_names"])
+        np.testing.assert_allclose(scene.read(), reference["bands"] * 1e-4, rtol=1e-6)
+    assert scene.valid().all()
