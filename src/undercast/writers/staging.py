@@ -1,0 +1,119 @@
+"""Staging: outputs grow in a hidden folder beside their places and are moved there together at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+
+from undercast.errors import OutputError, UndercastError
+
+NAME_LENGTH = 40
+"""Characters of the scene's name in the name of its staging folder."""
+
+MEGABYTE = 1_000_000
+
+
+@contextmanager
+def staging(folder: Path, name: str) -> Iterator[Path]:
+    """Make a hidden folder inside the output folder, and remove it whatever happens.
+
+    It lies on the outputs' own file system, so that moving a file out of it is one atomic step. A run that is
+    killed leaves the hidden folder behind and nothing else; its random name disturbs no later run. Folders
+    that were made on the way are removed again if they end up empty.
+
+    Args:
+        folder: Output folder; made if it is not there.
+        name: Name of the scene.
+
+    Raises:
+        OutputError: If the folder cannot be made or written.
+    """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            stage = Path(tempfile.mkdtemp(prefix=f".undercast-{name[:NAME_LENGTH]}-", dir=folder))
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    finally:
+        # rmdir removes nothing but empty folders: after a success it fails on the first, which is right.
+        with suppress(OSError):
+            for place in missing:
+                place.rmdir()
+
+
+@contextmanager
+def output_errors(place: Path) -> Iterator[None]:
+    """Turn what the system or GDAL says while writing into an OutputError of one line.
+
+    Raises:
+        OutputError: If writing fails.
+    """
+    try:
+        yield
+    except UndercastError:
+        raise
+    except (OSError, RasterioError, CPLE_BaseError) as error:
+        raise _output_error(place, error) from error
+
+
+def _output_error(place: Path, error: Exception) -> OutputError:
+    """Say in one line what could not be written, why, and how much room there is."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    room = _free_space(place)
+    return OutputError(
+        f"cannot write to {place}: {' '.join(reason.split())}{room}."
+        " Free some space, change its rights or choose another output folder."
+    )
+
+
+def _free_space(place: Path) -> str:
+    try:
+        return f" ({shutil.disk_usage(place).free // MEGABYTE} MB free)"
+    except OSError:
+        return ""
+
+
+def publish(stage: Path, targets: Sequence[Path]) -> None:
+    """Move finished files from the staging folder to their places, in this order, all or none.
+
+    What stood there before is kept aside until all have moved, and comes back if one cannot.
+
+    Args:
+        stage: Staging folder; it holds a file of each target's name.
+        targets: Where the files go; on the staging folder's file system.
+
+    Raises:
+        OutputError: If a file cannot be moved.
+    """
+    aside = stage / "replaced"
+    done: list[Path] = []
+    try:
+        with output_errors(targets[0].parent):
+            aside.mkdir()
+            for target in targets:
+                done.append(target)
+                if os.path.lexists(target):
+                    target.replace(aside / target.name)
+                (stage / target.name).replace(target)
+    except BaseException:
+        for target in reversed(done):
+            _take_back(stage / target.name, target, aside / target.name)
+        raise
+
+
+def _take_back(staged: Path, target: Path, old: Path) -> None:
+    """Put one target back to what it was before."""
+    if not staged.exists():
+        target.unlink(missing_ok=True)
+    if os.path.lexists(old):
+        old.replace(target)

@@ -1,0 +1,81 @@
+"""The hidden folder in which outputs grow, and the move to their places."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from undercast.errors import OutputError, SceneError
+from undercast.writers.staging import output_errors, publish, staging
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_nothing_is_left_when_the_work_inside_fails(tmp_path: Path, error: type[BaseException]) -> None:
+    folder = tmp_path / "a" / "b"
+
+    def work() -> None:
+        with staging(folder, "scene") as stage:
+            (stage / "half").write_text("x")
+            raise error
+
+    with pytest.raises(error):
+        work()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), staging(tmp_path, "scene"):
+        raise RuntimeError
+    assert tmp_path.is_dir()
+
+
+def test_the_staging_folder_is_hidden_beside_the_outputs_and_its_name_is_free(tmp_path: Path) -> None:
+    with staging(tmp_path, "scene" * 100) as first, staging(tmp_path, "scene" * 100) as second:
+        assert first != second
+        assert first.parent == tmp_path
+        assert first.name.startswith(".undercast-scene")
+
+
+def test_a_place_where_no_folder_can_be_made_is_an_output_error_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write") as caught, staging(tmp_path / "file" / "x", "s"):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_an_output_error_that_names_place_and_reason(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"No space left.* MB free\)") as caught, output_errors(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_other_errors_of_undercast_pass_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(SceneError, match="broken"), output_errors(tmp_path):
+        raise SceneError("broken")
+
+
+def test_publishing_moves_and_replaces(tmp_path: Path) -> None:
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    for name in "ab":
+        (stage / name).write_text("new")
+    (tmp_path / "a").write_text("old")
+    publish(stage, [tmp_path / "a", tmp_path / "b"])
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["new", "new"]
+
+
+def test_publishing_all_or_none(tmp_path: Path) -> None:
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    for name in "ab":
+        (stage / name).write_text("new")
+    (tmp_path / "a").write_text("old a")
+    (tmp_path / "c").write_text("old c")
+    with pytest.raises(OutputError):
+        publish(stage, [tmp_path / name for name in "abc"])
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == {
+        "a": "old a",
+        "c": "old c",
+    }
