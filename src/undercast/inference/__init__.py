@@ -1,0 +1,1 @@
+"""Inference: networks in, probabilities out; never a file."""
