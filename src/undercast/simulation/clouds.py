@@ -1,0 +1,170 @@
+"""Clouds: layers of optical thickness, of several kinds, in water or ice phase, at a height."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from undercast.simulation.fields import blur, cells, cover, fractal, line
+from undercast.types import Float32
+
+CloudKind = Literal["cumulus", "popcorn", "stratocumulus", "overcast", "fog", "cirrus", "contrail", "broken"]
+"""Kinds of cloud that the simulator knows."""
+CLOUD_KINDS: tuple[CloudKind, ...] = get_args(CloudKind)
+
+BASE_M: dict[CloudKind, tuple[float, float]] = {
+    "cumulus": (400.0, 2500.0),
+    "popcorn": (400.0, 2000.0),
+    "stratocumulus": (400.0, 2000.0),
+    "overcast": (500.0, 5000.0),
+    "fog": (0.0, 150.0),
+    "cirrus": (6000.0, 12000.0),
+    "contrail": (8000.0, 12000.0),
+    "broken": (800.0, 6000.0),
+}
+"""Kind -> range of base height in metres (assumption, after the levels of the WMO cloud atlas)."""
+
+DEPTH_M: dict[CloudKind, tuple[float, float]] = {
+    "cumulus": (100.0, 1200.0),
+    "popcorn": (100.0, 600.0),
+    "stratocumulus": (150.0, 600.0),
+    "overcast": (300.0, 3000.0),
+    "fog": (50.0, 300.0),
+    "cirrus": (100.0, 800.0),
+    "contrail": (100.0, 300.0),
+    "broken": (100.0, 800.0),
+}
+"""Kind -> range of geometrical depth in metres (assumption)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CloudLayer:
+    """One layer of cloud."""
+
+    kind: CloudKind
+    """Kind of cloud."""
+    optical_thickness: Float32
+    """At visible wavelengths, 0 where there is no cloud, ``(y, x)``, periodic."""
+    base_m: float
+    """Height of the base above ground."""
+    depth_m: float
+    """Height of the top above the base, where the cloud is thickest."""
+    ice: bool
+    """Whether it is of ice: dark in the short-wave infrared."""
+
+
+def draw_clouds(rng: np.random.Generator, size: int) -> tuple[CloudLayer, ...]:
+    """Draw the clouds of a scene: none (one in seven), one layer, or cirrus above another."""
+    if rng.random() < 0.15:
+        return ()
+    kinds = list(CLOUD_KINDS)
+    chances = np.array([0.27, 0.12, 0.12, 0.07, 0.04, 0.14, 0.04, 0.20])
+    layers = [draw_layer(rng, size, kinds[int(rng.choice(len(kinds), p=chances / chances.sum()))])]
+    if rng.random() < 0.25:
+        layers.append(draw_layer(rng, size, "cirrus" if rng.random() < 0.7 else "broken"))
+    return tuple(layers)
+
+
+def draw_layer(rng: np.random.Generator, size: int, kind: CloudKind) -> CloudLayer:
+    """Draw one layer of a kind."""
+    thickness = _DRAW[kind](rng, size)
+    high = kind in {"cirrus", "contrail"}
+    base = rng.uniform(*BASE_M[kind])
+    return CloudLayer(
+        kind=kind,
+        optical_thickness=np.maximum(thickness, 0).astype(np.float32),
+        base_m=base,
+        depth_m=rng.uniform(*DEPTH_M[kind]),
+        ice=high or (base > 3500.0 and rng.random() < 0.5) or rng.random() < 0.06,
+    )
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _grow(rng: np.random.Generator, field: Float32, peak: float) -> Float32:
+    """Turn heights above a threshold into optical thickness, with soft or hard edges and a rough inside."""
+    softness = _log_uniform(rng, 0.04, 0.6)
+    rise = 1 - np.exp(-np.maximum(field, 0) / softness)
+    rough = fractal(rng, field.shape[0], rng.uniform(2.0, 3.2))
+    sigma = rng.uniform(0.1, 0.6)
+    steepness = np.float32(rng.uniform(0.8, 2.5))
+    grown: Float32 = np.float32(peak) * rise**steepness * np.exp(np.float32(sigma) * rough)
+    return grown
+
+
+def _cumulus(rng: np.random.Generator, size: int) -> Float32:
+    field = fractal(rng, size, rng.uniform(2.4, 3.4)) + 0.25 * fractal(rng, size, 1.8)
+    return _grow(rng, cover(field, rng.uniform(0.03, 0.5)), _log_uniform(rng, 4, 60))
+
+
+def _popcorn(rng: np.random.Generator, size: int) -> Float32:
+    where = fractal(rng, size, rng.uniform(2.0, 3.0))
+    count = int(_log_uniform(rng, 8, 120))
+    _, distance = cells(rng, size, count)
+    dot = rng.uniform(0.12, 0.35) - distance + 0.06 * fractal(rng, size, 2.0)
+    field = np.where(cover(where, rng.uniform(0.2, 0.9)) > 0, dot, -1) * 4
+    return _grow(rng, field.astype(np.float32), _log_uniform(rng, 3, 30))
+
+
+def _stratocumulus(rng: np.random.Generator, size: int) -> Float32:
+    _, distance = cells(rng, size, int(_log_uniform(rng, 10, 160)))
+    closed = rng.random() < 0.6
+    cell = (0.6 - distance if closed else distance - 0.4) * 2.5
+    field = cell + rng.uniform(0.3, 0.9) * fractal(rng, size, rng.uniform(2.0, 3.0))
+    return _grow(rng, cover(field.astype(np.float32), rng.uniform(0.4, 0.97)), _log_uniform(rng, 5, 40))
+
+
+def _overcast(rng: np.random.Generator, size: int) -> Float32:
+    depth = _log_uniform(rng, 5, 80)
+    waves = fractal(rng, size, rng.uniform(2.4, 4.0), stretch=rng.uniform(1, 4), angle=rng.uniform(0, np.pi))
+    sheet: Float32 = np.exp(np.float32(rng.uniform(0.02, 0.45)) * waves)
+    if rng.random() < 0.4:
+        edge = cover(fractal(rng, size, 3.6), rng.uniform(0.5, 0.97))
+        sheet = sheet * (1 - np.exp(-np.maximum(edge, 0) / _log_uniform(rng, 0.05, 0.5)))
+    return np.float32(depth) * sheet
+
+
+def _fog(rng: np.random.Generator, size: int) -> Float32:
+    field = cover(fractal(rng, size, rng.uniform(3.2, 4.2)), rng.uniform(0.1, 0.7))
+    smooth = 1 - np.exp(-np.maximum(field, 0) / np.float32(rng.uniform(0.2, 0.8)))
+    return np.float32(_log_uniform(rng, 1.5, 15)) * smooth
+
+
+def _cirrus(rng: np.random.Generator, size: int) -> Float32:
+    angle = rng.uniform(0, np.pi)
+    streaks = fractal(rng, size, rng.uniform(2.0, 3.0), stretch=rng.uniform(2, 10), angle=angle)
+    veil = fractal(rng, size, 3.6)
+    field = cover(streaks * rng.uniform(0.3, 1.0) + veil, rng.uniform(0.15, 0.95))
+    soft = np.maximum(field, 0) ** np.float32(rng.uniform(0.8, 1.6))
+    return np.float32(_log_uniform(rng, 0.3, 4)) * soft
+
+
+def _contrail(rng: np.random.Generator, size: int) -> Float32:
+    total = np.zeros((size, size), np.float32)
+    for _ in range(int(rng.integers(1, 4))):
+        trail = line(rng, size, _log_uniform(rng, 0.8, 8), wiggle=rng.uniform(0, 0.01))
+        patchy = np.clip(fractal(rng, size, 2.4) * 0.5 + 0.8, 0, 2)
+        total += np.float32(_log_uniform(rng, 0.3, 3)) * trail * patchy
+    return total
+
+
+def _broken(rng: np.random.Generator, size: int) -> Float32:
+    field = fractal(rng, size, rng.uniform(2.0, 3.2), stretch=rng.uniform(1, 3), angle=rng.uniform(0, np.pi))
+    thickness = _grow(rng, cover(field, rng.uniform(0.2, 0.9)), _log_uniform(rng, 1.5, 25))
+    return blur(thickness.astype(np.float32), rng.uniform(0, 3))
+
+
+_DRAW = {
+    "cumulus": _cumulus,
+    "popcorn": _popcorn,
+    "stratocumulus": _stratocumulus,
+    "overcast": _overcast,
+    "fog": _fog,
+    "cirrus": _cirrus,
+    "contrail": _contrail,
+    "broken": _broken,
+}

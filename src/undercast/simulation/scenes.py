@@ -1,0 +1,192 @@
+"""Labelled scenes of any sensor: a surface (or a real clear one), clouds, light, a sensor, in that order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from undercast.classes import CLEAR, CLOUD_SHADOW, THICK_CLOUD, THIN_CLOUD
+from undercast.errors import UsageError
+from undercast.grids import Grid
+from undercast.scene import Scene, SunAngles, scene_from_array
+from undercast.sensors import Sensor
+from undercast.simulation.atmosphere import Lit, View, draw_air, light, path_reflectance, transmission
+from undercast.simulation.clouds import CloudLayer, draw_clouds
+from undercast.simulation.fields import blur
+from undercast.simulation.sensor import observe, wavelengths
+from undercast.simulation.surface import draw_surface
+from undercast.types import FEW_PIXELS, NODATA, Bool, Float32, ProductLevel, UInt8
+
+FAINTEST = 0.12
+"""Optical thickness below which a cloud is called clear; from here to ``THIN`` it is left open."""
+THIN = 0.25
+"""Optical thickness from which a pixel is cloud."""
+THICK = 3.0
+"""Optical thickness from which a cloud is thick: less than 5 % of the direct light passes."""
+FAINT_SHADE = 0.10
+"""Relative loss of reflectance below which a shadow is called clear; up to ``SHADE`` it is left open."""
+SHADE = 0.22
+"""Relative loss of reflectance from which a pixel is cloud shadow."""
+
+OUTLINE_PX = 1.0
+"""Standard deviation of the Gaussian that widens cloud outlines, in pixels (assumption)."""
+
+BIT_CLEAR, BIT_THICK, BIT_THIN, BIT_SHADOW = (1 << value for value in (CLEAR, THICK_CLOUD, THIN_CLOUD, CLOUD_SHADOW))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Background:
+    """A real cloud-free image that stands in for a simulated surface."""
+
+    reflectance: Float32
+    """``(band, y, x)``, square, in the sensor's bands; NaN where there is no data."""
+    level: ProductLevel
+    """Kind of reflectance."""
+    clear: Bool | None = None
+    """Where it is known to be clear, ``(y, x)``; None: everywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Simulated:
+    """A labelled scene."""
+
+    reflectance: Float32
+    """``(band, y, x)``, unitless."""
+    possible: UInt8
+    """Possible sets ``(y, x)``: bit k is set where the pixel can be class k; 0: ignore."""
+    optical_thickness: Float32
+    """Of all clouds at visible wavelengths, ``(y, x)``."""
+    level: ProductLevel
+    """Kind of reflectance."""
+    gsd: float
+    """Ground sample distance, in metres."""
+    sun: SunAngles
+    """Sun angles."""
+    sensor: Sensor
+    """Which sensor it is seen by."""
+
+    @property
+    def reference(self) -> UInt8:
+        """Class map where the class is certain, 255 elsewhere."""
+        out = np.full(self.possible.shape, NODATA, np.uint8)
+        for value in (CLEAR, THICK_CLOUD, THIN_CLOUD, CLOUD_SHADOW):
+            out[self.possible == 1 << value] = value
+        return out
+
+    def scene(self, name: str) -> Scene:
+        """Give it as a scene without place."""
+        height, width = self.possible.shape
+        return scene_from_array(
+            self.reflectance,
+            self.sensor.bands,
+            name=name,
+            level=self.level,
+            grid=Grid(shape=(height, width)),
+        )
+
+
+def simulate(
+    sensor: Sensor,
+    *,
+    size: int = 256,
+    seed: int | np.random.Generator = 0,
+    level: ProductLevel | None = None,
+    gsd: float | None = None,
+    background: Background | None = None,
+) -> Simulated:
+    """Make a labelled scene of a sensor.
+
+    Args:
+        sensor: Bands and optics.
+        size: Side, in pixels; the background's side where there is one.
+        seed: Seed or generator; the same seed gives the same scene.
+        level: Kind of reflectance; drawn (two in three ``"toa"``) unless given; the background's where there
+            is one.
+        gsd: Ground sample distance in metres; the sensor's unless given.
+        background: Real image to put clouds on.
+
+    Raises:
+        UsageError: If ``size`` is too small or the background does not fit.
+    """
+    rng = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
+    if background is not None:
+        size = background.reflectance.shape[-1]
+        if background.reflectance.shape != (len(sensor.bands), size, size):
+            msg = (
+                f"expected a square background of {len(sensor.bands)} bands ({sensor.id}),"
+                f" got shape {background.reflectance.shape}."
+            )
+            raise UsageError(msg)
+    if size < FEW_PIXELS:
+        msg = f"size must be at least {FEW_PIXELS} px, got {size}."
+        raise UsageError(msg)
+    drawn: ProductLevel = "toa" if rng.random() < 2 / 3 else "surface"
+    view = View(
+        wavelengths=wavelengths(sensor),
+        gsd=sensor.gsd if gsd is None else gsd,
+        sun=SunAngles(zenith=float(rng.uniform(12, 72)), azimuth=float(rng.uniform(0, 360))),
+        air=draw_air(rng),
+        level=background.level if background is not None else level or drawn,
+    )
+    ground, path = _ground(rng, size, view) if background is None else _real_ground(background, view)
+    lit = light(ground, path, draw_clouds(rng, size), view, rng)
+    possible = as_annotated(label(lit))
+    if background is not None and background.clear is not None:
+        unknown = ~background.clear & (lit.optical_thickness < THICK)
+        possible = np.where(unknown, np.uint8(0), possible)
+    return Simulated(
+        reflectance=observe(lit.reflectance, sensor.optics, rng),
+        possible=possible,
+        optical_thickness=lit.optical_thickness,
+        level=view.level,
+        gsd=view.gsd,
+        sun=view.sun,
+        sensor=sensor,
+    )
+
+
+def label(lit: Lit) -> UInt8:
+    """Tell what each pixel can be, from what the clouds do to it; borders between classes are left open."""
+    thickness, contrast = lit.optical_thickness, lit.contrast
+    possible = np.full(thickness.shape, BIT_CLEAR, np.uint8)
+    possible[contrast >= FAINT_SHADE] = BIT_CLEAR | BIT_SHADOW
+    possible[contrast >= SHADE] = BIT_SHADOW
+    possible[thickness >= FAINTEST] = 0
+    possible[thickness >= THIN] = BIT_THIN
+    possible[thickness >= 0.6 * THICK] = BIT_THIN | BIT_THICK
+    possible[thickness >= 1.4 * THICK] = BIT_THICK
+    return possible
+
+
+def as_annotated(possible: UInt8) -> UInt8:
+    """Draw clouds a little wider and without pinholes, as a person outlines them: about a pixel, counted as thin."""
+    cloud = BIT_THICK | BIT_THIN
+    is_cloud = ((possible & cloud) > 0) & ((possible & ~np.uint8(cloud)) == 0)
+    near = blur(is_cloud.astype(np.float32), OUTLINE_PX) >= 0.35
+    return np.where(near & ~is_cloud, np.uint8(BIT_THIN), possible)
+
+
+def _ground(rng: np.random.Generator, size: int, view: View) -> tuple[Float32, Float32]:
+    """Simulate a surface, seen through the clear air."""
+    surface = draw_surface(rng, size, view.wavelengths, gsd=view.gsd, sun=view.sun)
+    if view.level == "surface":
+        residue = rng.normal(0, 0.006) * path_reflectance(view.wavelengths, view.air, view.sun) / 0.1
+        return surface.reflectance, residue.astype(np.float32)
+    through = transmission(view.wavelengths, view.air, view.sun)[:, None, None]
+    return surface.reflectance * through, path_reflectance(view.wavelengths, view.air, view.sun)
+
+
+def _real_ground(background: Background, view: View) -> tuple[Float32, Float32]:
+    """Part a real image in ground and path: the path is at most its darkest pixels."""
+    reflectance = np.nan_to_num(background.reflectance, nan=0.0)
+    if view.level == "surface":
+        return np.maximum(reflectance, 0.0), np.zeros(len(reflectance), np.float32)
+    seen = reflectance[:, np.isfinite(background.reflectance).all(axis=0)]
+    darkest = np.percentile(seen, 1, axis=1) if seen.size else np.zeros(len(reflectance))
+    path = np.minimum(path_reflectance(view.wavelengths, view.air, view.sun), 0.9 * darkest).astype(np.float32)
+    path = np.maximum(path, 0.0)
+    return np.maximum(reflectance - path[:, None, None], 0.0), path
+
+
+__all__ = ["Background", "CloudLayer", "Simulated", "label", "simulate"]

@@ -1,0 +1,221 @@
+"""Surfaces: what lies under the clouds, mixed of spectra by fractal fields, parcels, rivers and relief."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+
+from undercast.scene import SunAngles
+from undercast.simulation.fields import cells, cover, fractal, line
+from undercast.types import Float32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spectrum:
+    """Reflectance of one surface against wavelength."""
+
+    id: str
+    """Snake-case name."""
+    kind: str
+    """Family: vegetation, crop, soil, sand, rock, urban, water, snow, ice, burnt."""
+    wavelengths: tuple[float, ...]
+    """Micrometres, ascending."""
+    reflectance: tuple[float, ...]
+    """Unitless, one per wavelength."""
+    spread: float
+    """Relative standard deviation of brightness between places."""
+
+    def at(self, wavelengths: Sequence[float]) -> Float32:
+        """Interpolate the reflectance at some wavelengths, in micrometres."""
+        return np.interp(wavelengths, self.wavelengths, self.reflectance).astype(np.float32)
+
+
+@cache
+def spectra() -> dict[str, Spectrum]:
+    """Load the table of spectra (hand-set approximations: see the head of ``data/spectra.toml``)."""
+    table = tomllib.loads((resources.files("undercast") / "data" / "spectra.toml").read_text("utf-8"))
+    wavelengths = tuple(table["wavelengths"])
+    return {
+        row["id"]: Spectrum(
+            id=row["id"],
+            kind=row["kind"],
+            wavelengths=wavelengths,
+            reflectance=tuple(row["reflectance"]),
+            spread=row["spread"],
+        )
+        for row in table["surfaces"]
+    }
+
+
+BIOMES: dict[str, tuple[str, ...]] = {
+    "farmland": ("crop", "vegetation", "soil", "crop", "soil"),
+    "forest": ("vegetation", "vegetation", "vegetation", "soil"),
+    "savanna": ("vegetation", "soil", "soil", "burnt"),
+    "desert": ("sand", "sand", "rock", "soil"),
+    "salt": ("sand", "soil", "rock"),
+    "mountain": ("rock", "vegetation", "soil", "rock"),
+    "city": ("urban", "urban", "urban", "vegetation", "soil"),
+    "coast": ("vegetation", "sand", "soil", "urban"),
+    "sea": ("water",),
+    "winter": ("snow", "snow", "vegetation", "soil"),
+    "ice": ("snow", "ice", "snow", "ice"),
+}
+"""Biome -> families of surfaces that its patches are drawn from (assumed: what often lies side by side)."""
+
+WATER_CHANCE = {
+    "coast": 1.0,
+    "farmland": 0.3,
+    "forest": 0.35,
+    "savanna": 0.2,
+    "city": 0.4,
+    "winter": 0.3,
+    "ice": 0.3,
+}
+"""Chance that a biome holds water bodies; the others: 0.1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surface:
+    """Reflectance of the ground and its elevation."""
+
+    reflectance: Float32
+    """``(band, y, x)``, unitless, hillshade included."""
+    elevation: Float32
+    """Metres, ``(y, x)``."""
+    biome: str
+    """Which of ``BIOMES`` it is."""
+
+
+def draw_surface(
+    rng: np.random.Generator, size: int, wavelengths: Sequence[float], *, gsd: float, sun: SunAngles
+) -> Surface:
+    """Draw a random surface.
+
+    Args:
+        rng: Source of randomness.
+        size: Side, in pixels.
+        wavelengths: Centres of the bands, in micrometres.
+        gsd: Ground sample distance, in metres; sets how rough the relief looks.
+        sun: Sun angles, for the hillshade.
+    """
+    biome = str(rng.choice(list(BIOMES)))
+    reflectance = _patches(rng, size, wavelengths, BIOMES[biome])
+    if biome in {"farmland", "city"} or rng.random() < 0.15:
+        reflectance = _parcels(rng, reflectance, wavelengths, BIOMES[biome])
+    if biome in {"city", "farmland", "coast"} and rng.random() < 0.7:
+        reflectance = _roads(rng, reflectance, wavelengths)
+    reflectance *= _texture(rng, size, len(wavelengths))
+    elevation = _relief(rng, size, gsd, rugged=biome in {"mountain", "winter", "ice", "desert"})
+    reflectance *= hillshade(elevation, gsd, sun)
+    if biome in {"mountain", "winter"} and rng.random() < 0.6:
+        reflectance = _snow_cap(rng, reflectance, elevation, wavelengths)
+    if biome != "sea" and rng.random() < WATER_CHANCE.get(biome, 0.1):
+        reflectance = _water(rng, reflectance, elevation, wavelengths)
+    return Surface(reflectance=np.maximum(reflectance, 0.001), elevation=elevation, biome=biome)
+
+
+def hillshade(elevation: Float32, gsd: float, sun: SunAngles) -> Float32:
+    """Give the direct light on a slope over that on flat ground, in about [0.25, 1.8], ``(y, x)``."""
+    dy = (np.roll(elevation, -1, 0) - np.roll(elevation, 1, 0)) / (2 * gsd)
+    dx = (np.roll(elevation, -1, 1) - np.roll(elevation, 1, 1)) / (2 * gsd)
+    zenith, azimuth = np.radians(sun.zenith), np.radians(sun.azimuth)
+    east, north = np.sin(azimuth), np.cos(azimuth)
+    slope_to_sun = -dx * east + dy * north
+    cosine = (np.cos(zenith) + np.sin(zenith) * slope_to_sun) / np.sqrt(1 + dx**2 + dy**2)
+    light = 0.15 + 0.85 * cosine / max(np.cos(zenith), 0.15)
+    return np.asarray(np.clip(light, 0.25, 1.8), np.float32)
+
+
+def _pick(rng: np.random.Generator, families: Sequence[str]) -> Spectrum:
+    family = rng.choice(families)
+    members = [row for row in spectra().values() if row.kind == family]
+    chosen: Spectrum = rng.choice(members)  # type: ignore[arg-type]
+    return chosen
+
+
+def _tint(rng: np.random.Generator, spectrum: Spectrum, wavelengths: Sequence[float]) -> Float32:
+    """Vary a spectrum in brightness and, a little, in slope."""
+    values = spectrum.at(wavelengths)
+    level = np.exp(rng.normal(0, spectrum.spread))
+    tilt = np.exp(rng.normal(0, 0.08) * (np.asarray(wavelengths) - 0.8))
+    return np.asarray(values * level * tilt, np.float32)
+
+
+def _patches(rng: np.random.Generator, size: int, wavelengths: Sequence[float], families: Sequence[str]) -> Float32:
+    count = int(rng.integers(2, 6))
+    sharpness = np.exp(rng.uniform(np.log(1.0), np.log(12.0)))
+    slope = rng.uniform(2.0, 3.6)
+    fields = np.stack([fractal(rng, size, slope) + rng.normal(0, 0.5) for _ in range(count)])
+    weights = np.exp(sharpness * (fields - fields.max(axis=0)))
+    weights /= weights.sum(axis=0)
+    tints = np.stack([_tint(rng, _pick(rng, families), wavelengths) for _ in range(count)])
+    return np.asarray(np.einsum("kb,kyx->byx", tints, weights), np.float32)
+
+
+def _parcels(
+    rng: np.random.Generator, reflectance: Float32, wavelengths: Sequence[float], families: Sequence[str]
+) -> Float32:
+    size = reflectance.shape[-1]
+    count = int(np.exp(rng.uniform(np.log(20), np.log(160))))
+    index, _ = cells(rng, size, count, power=float(rng.choice([1.0, 2.0])))
+    palette = np.stack([_tint(rng, _pick(rng, families), wavelengths) for _ in range(12)])
+    chosen = palette[rng.integers(0, len(palette), count)]
+    tints = chosen * rng.lognormal(0, 0.12, (count, 1)).astype(np.float32)
+    parcels = tints.T[:, index]
+    share = np.float32(rng.uniform(0.5, 1.0))
+    where = (fractal(rng, size, 3.0) > rng.normal(-0.8, 0.7)) * share
+    return (reflectance * (1 - where) + parcels * where).astype(np.float32)
+
+
+def _roads(rng: np.random.Generator, reflectance: Float32, wavelengths: Sequence[float]) -> Float32:
+    size = reflectance.shape[-1]
+    for _ in range(int(rng.integers(1, 6))):
+        tint = _tint(rng, _pick(rng, ("urban", "soil")), wavelengths)[:, None, None]
+        mask = line(rng, size, rng.uniform(0.5, 2.0), wiggle=rng.uniform(0, 0.03))
+        reflectance = reflectance * (1 - mask) + tint * mask
+    return reflectance
+
+
+def _texture(rng: np.random.Generator, size: int, bands: int) -> Float32:
+    shared = fractal(rng, size, rng.uniform(0.6, 2.4))
+    own = fractal(rng, size, rng.uniform(0.8, 2.4))
+    lean = np.linspace(-1, 1, bands, dtype=np.float32)[:, None, None] * np.float32(rng.normal(0, 0.6))
+    strength = np.float32(rng.uniform(0.02, 0.22))
+    return np.exp(strength * (shared + lean * own)).astype(np.float32)
+
+
+def _relief(rng: np.random.Generator, size: int, gsd: float, *, rugged: bool) -> Float32:
+    height = np.exp(rng.uniform(np.log(0.02), np.log(0.12 if rugged else 0.03)))
+    field = fractal(rng, size, rng.uniform(2.8, 3.8))
+    if rugged:
+        field = -np.abs(field) if rng.random() < 0.5 else field
+    extent = min(size * gsd, 20_000.0)
+    return (field * np.float32(height * extent)).astype(np.float32)
+
+
+def _snow_cap(
+    rng: np.random.Generator, reflectance: Float32, elevation: Float32, wavelengths: Sequence[float]
+) -> Float32:
+    tint = _tint(rng, _pick(rng, ("snow",)), wavelengths)[:, None, None]
+    line_field = cover(elevation + elevation.std() * 0.4 * fractal(rng, elevation.shape[0], 2.2), rng.uniform(0.1, 0.7))
+    share = 1 / (1 + np.exp(-np.clip(line_field / (elevation.std() * 0.08 + 1e-6), -30, 30)))
+    shade = reflectance.mean(axis=0) / reflectance.mean()
+    return np.asarray(reflectance * (1 - share) + tint * np.clip(shade, 0.4, 1.3) * share, np.float32)
+
+
+def _water(rng: np.random.Generator, reflectance: Float32, elevation: Float32, wavelengths: Sequence[float]) -> Float32:
+    size = elevation.shape[0]
+    if rng.random() < 0.35:
+        mask = line(rng, size, np.exp(rng.uniform(0, 3)), wiggle=rng.uniform(0.02, 0.1))
+        mask = np.clip(mask * 3 - 1, 0, 1)
+    else:
+        low = cover(-elevation - elevation.std() * 0.5 * fractal(rng, size, 3.2), rng.uniform(0.03, 0.6))
+        mask = np.clip(low / (elevation.std() * 0.03 + 1e-6), 0, 1)
+    tint = _tint(rng, _pick(rng, ("water",)), wavelengths)[:, None, None]
+    ripple = 1 + np.float32(0.05) * fractal(rng, size, 1.0)
+    return (reflectance * (1 - mask) + tint * ripple * mask).astype(np.float32)

@@ -1,0 +1,48 @@
+"""A sensor blurs, adds noise, saturates and counts in steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from undercast.sensors import Optics, load_sensor
+from undercast.simulation.sensor import SATURATION, observe, wavelengths
+
+SHARP = Optics(psf_sigma_px=0.0, snr=1e9, bits=16)
+FLAT = np.full((2, 64, 64), 0.3, np.float32)
+
+
+def test_a_perfect_sensor_shows_what_is_there() -> None:
+    np.testing.assert_allclose(observe(FLAT, SHARP, np.random.default_rng(0)), FLAT, atol=2e-5)
+
+
+@pytest.mark.parametrize("snr", [50.0, 200.0])
+def test_the_noise_is_that_of_the_signal_to_noise_ratio_at_reflectance_0_3(snr: float) -> None:
+    seen = observe(FLAT, Optics(psf_sigma_px=0.0, snr=snr, bits=16), np.random.default_rng(0))
+    # A misregistered flat field stays flat, so what is left is noise.
+    assert float(seen.std()) == pytest.approx(0.3 / snr, rel=0.05)
+
+
+def test_a_blur_takes_contrast_away() -> None:
+    board = (np.indices((1, 32, 32)).sum(axis=0) % 2).astype(np.float32)
+    seen = observe(board, Optics(psf_sigma_px=0.7, snr=1e6, bits=16), np.random.default_rng(0))
+    assert float(seen.std()) < 0.2 * float(board.std())
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.integers(6, 14), st.floats(20, 500))
+def test_values_are_steps_below_saturation_and_the_same_for_a_seed(seed: int, bits: int, snr: float) -> None:
+    bright = np.random.default_rng(seed).uniform(0, 3, (3, 8, 8)).astype(np.float32)
+    optics = Optics(psf_sigma_px=0.5, snr=snr, bits=bits)
+    seen, again = (observe(bright, optics, np.random.default_rng(seed)) for _ in range(2))
+    step = 1.5 / 2**bits
+    assert seen.dtype == np.float32
+    np.testing.assert_allclose(seen / step, np.round(seen / step), atol=1e-2)
+    assert seen.max() <= SATURATION + step
+    np.testing.assert_array_equal(seen, again)
+
+
+def test_wavelengths_come_in_the_order_of_the_bands() -> None:
+    assert wavelengths(load_sensor("proba-v")) == (0.463, 0.655, 0.845, 1.6)
