@@ -1,0 +1,1 @@
+"""Evaluation: references, protocols, metrics with intervals, comparison, calibration and gates."""

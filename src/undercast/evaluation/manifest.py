@@ -1,0 +1,239 @@
+"""Manifest: folders of ``.npz`` scenes with a ``manifest.json``, and how the mask of each source is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from undercast.bands import Band
+from undercast.classes import CLEAR, CLOUD_SHADOW, THICK_CLOUD, THIN_CLOUD
+from undercast.errors import EvaluationError, GridError
+from undercast.evaluation.references import (
+    NOT_TOLD,
+    ReferenceEntry,
+    References,
+    ReferenceScene,
+    check_codes,
+    reference_scene,
+)
+from undercast.scene import scene_from_array
+from undercast.types import NODATA, ProductLevel, UInt8
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+"""The list of scenes in a folder."""
+STORED_NODATA = -32768
+"""Nodata of the stored int16 reflectance."""
+STORED_SCALE = 1e-4
+"""Reflectance per stored number."""
+STORED_CODES = (CLEAR, THICK_CLOUD, THIN_CLOUD, CLOUD_SHADOW, NODATA)
+"""Codes of a stored mask; 255: not labelled."""
+
+_CLEAR, _THICK, _THIN, _SHADOW = (1 << value for value in (CLEAR, THICK_CLOUD, THIN_CLOUD, CLOUD_SHADOW))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelRule:
+    """How the stored mask of one kind of labels is read."""
+
+    clear: int
+    """Possible set of the stored 0."""
+    cloud: int
+    """Possible set of the stored 1."""
+    thin: int = _THIN
+    """Possible set of the stored 2."""
+    weight: float
+    """Weight of its pixels in training."""
+
+
+RULES: dict[str, LabelRule] = {
+    "human": LabelRule(clear=_CLEAR, cloud=_THICK, weight=1.0),
+    "human, thickness not told": LabelRule(clear=_CLEAR, cloud=_THICK | _THIN, weight=1.0),
+    "human, shadow not labelled": LabelRule(clear=_CLEAR | _SHADOW, cloud=_THICK, weight=1.0),
+    "human, cloud only": LabelRule(clear=_CLEAR | _SHADOW, cloud=_THICK | _THIN, weight=0.7),
+    "weak": LabelRule(clear=_CLEAR | _SHADOW, cloud=_THICK | _THIN, thin=_THICK | _THIN, weight=0.2),
+    "clear": LabelRule(clear=_CLEAR, cloud=0, weight=0.6),
+}
+"""Kind of labels -> how they are read. A mask that cannot tell two classes apart is neither taught nor scored on it."""
+
+THICKNESS_NOT_TOLD = frozenset({"ukis_csmask"})
+"""Sources whose cloud is thick or thin; a row of another source says ``"thickness_labelled": false``."""
+
+
+def read_manifest(folder: Path) -> list[dict[str, Any]]:
+    """Read a folder's ``manifest.json``.
+
+    Raises:
+        EvaluationError: If it is missing or not a list of scenes.
+    """
+    path = folder / MANIFEST
+    try:
+        rows = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        msg = f"expected {path} (a list of chips, see docs/reference/chips.md), got: {error.strerror}."
+        raise EvaluationError(msg) from error
+    except ValueError as error:
+        msg = f"{path} is not JSON: {error}."
+        raise EvaluationError(msg) from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "file" in row for row in rows):
+        msg = f"{path}: expected a list of objects with a key 'file'."
+        raise EvaluationError(msg)
+    return rows
+
+
+def file_hash(path: Path) -> str:
+    """Give the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def bands_of(arrays: Mapping[str, Any]) -> tuple[Band, ...]:
+    """Read the bands of a stored scene."""
+    return tuple(
+        Band(
+            name=str(name),
+            common_name=str(common),
+            center_wavelength=float(wavelength) / 1000.0,
+            full_width_half_max=0.05,
+        )
+        for name, common, wavelength in zip(
+            arrays["band_names"], arrays["common_names"], arrays["wavelength_nm"], strict=True
+        )
+    )
+
+
+def level_of(row: Mapping[str, Any]) -> ProductLevel:
+    """Read the kind of reflectance from a row's free text."""
+    text = str(row.get("level", "")).lower()
+    return "surface" if "l2a" in text or "surface" in text or "boa" in text else "toa"
+
+
+def kind_of_labels(row: Mapping[str, Any]) -> str | None:
+    """Tell which of ``RULES`` reads a row's mask; None where nothing is known of its pixels."""
+    if str(row.get("use", "")).startswith("clear-negative"):
+        return "clear"
+    if row.get("labels") == "weak":
+        return "weak"
+    if row.get("labels") != "human":
+        return None
+    if row.get("shadow_labelled") is False:
+        return "human, shadow not labelled"
+    counts = row.get("mask_counts") or {}
+    if row.get("shadow_labelled") is None and "2" not in counts and "3" not in counts:
+        return "human, cloud only"
+    thickness_told = row.get("thickness_labelled", row.get("source") not in THICKNESS_NOT_TOLD)
+    return "human" if thickness_told else "human, thickness not told"
+
+
+def possible_sets(mask: UInt8, kind: str) -> UInt8:
+    """Read a stored mask as possible sets; 255 becomes 0."""
+    rule = RULES[kind]
+    table = np.zeros(256, np.uint8)
+    table[:4] = (rule.clear, rule.cloud, rule.thin, _SHADOW)
+    return table[mask]
+
+
+def manifest_references(folder: Path) -> References:
+    """List the references of a folder; rows whose pixels nobody labelled are left out.
+
+    Raises:
+        EvaluationError: If the manifest is wrong, or no row is labelled.
+    """
+    rows = [row for row in read_manifest(folder) if kind_of_labels(row) is not None]
+    if not rows:
+        msg = f"{folder / MANIFEST}: expected labelled scenes, got none."
+        raise EvaluationError(msg)
+    entries = tuple(ReferenceEntry(name=_name(row), read=partial(read_reference, folder, row)) for row in rows)
+    kinds = sorted({str(kind_of_labels(row)).split(",")[0] for row in rows})
+    return References(name=folder.resolve().name, entries=entries, label_kinds=tuple(kinds))
+
+
+def read_reference(folder: Path, row: Mapping[str, Any]) -> ReferenceScene:
+    """Read the reference of one row.
+
+    Raises:
+        EvaluationError: If the file is missing, damaged, holds unknown codes, or its pixels are not labelled.
+        GridError: If bands and mask differ in shape.
+    """
+    kind = kind_of_labels(row)
+    path = folder / str(row["file"])
+    if kind is None:
+        msg = f"{path}: its pixels are not labelled."
+        raise EvaluationError(msg)
+    arrays = _arrays(path)
+    stored: NDArray[np.int16] = arrays["bands"]
+    mask: UInt8 = arrays["mask"] if "mask" in arrays and kind != "clear" else np.zeros(stored.shape[1:], np.uint8)
+    if mask.shape != stored.shape[1:]:
+        msg = f"{path}: expected a mask of {stored.shape[1:]} px as the bands, got {mask.shape}."
+        raise GridError(msg)
+    check_codes(mask, set(STORED_CODES), name=str(path), what="a stored mask")
+    empty = stored == STORED_NODATA
+    possible = possible_sets(mask, kind)
+    possible[empty.all(axis=0)] = 0
+    reflectance = stored * np.float32(STORED_SCALE)
+    reflectance[empty] = np.nan
+    scene = scene_from_array(reflectance, bands_of(arrays), name=_name(row), level=level_of(row))
+    gsd = row.get("gsd_m")
+    return reference_scene(
+        scene,
+        possible,
+        _strata(row, kind, folder),
+        gsd=None if gsd is None else float(gsd),
+        file_hash=file_hash(path),
+    )
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    try:
+        # Opened here, because np.load leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files if name in _WANTED}
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}."
+        raise EvaluationError(msg) from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        msg = f"{path} is not a file of NumPy arrays (truncated?): {error}."
+        raise EvaluationError(msg) from error
+    missing = [name for name in _WANTED[:-1] if name not in arrays]
+    if missing:
+        msg = f"{path}: expected the arrays {', '.join(_WANTED[:-1])}, got no {', '.join(missing)}."
+        raise EvaluationError(msg)
+    bands = arrays["bands"]
+    if bands.dtype != np.int16 or bands.ndim != 3 or any(len(arrays[name]) != len(bands) for name in _WANTED[1:4]):
+        msg = f"{path}: expected int16 bands (band, y, x), each with a name, got {bands.dtype} of shape {bands.shape}."
+        raise EvaluationError(msg)
+    return arrays
+
+
+_WANTED = ("bands", "band_names", "common_names", "wavelength_nm", "mask")
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row["file"]).removesuffix(".npz")
+
+
+def _strata(row: Mapping[str, Any], kind: str, folder: Path) -> dict[str, str]:
+    return {
+        "source": str(row.get("source", folder.name)),
+        "sensor": str(row.get("sensor", NOT_TOLD)),
+        "surface": _surface(row),
+        "labels": kind,
+    }
+
+
+def _surface(row: Mapping[str, Any]) -> str:
+    """Give the surface that a row names; L8 Biome scenes carry it in their names (``val_Barren_05_0208``)."""
+    if row.get("surface"):
+        return str(row["surface"])
+    parts = str(row.get("name", "")).split("_")
+    return parts[1] if "biome" in str(row.get("source", "")) and len(parts) > 1 else NOT_TOLD
