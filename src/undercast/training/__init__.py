@@ -1,0 +1,1 @@
+"""Training: chips, networks, loop and export; needs the ``train`` extra."""

@@ -1,0 +1,123 @@
+"""Augmentation: crops, resolution, flips, gains, absent bands and missing pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from undercast.training.chips import STORED_NODATA, STORED_SCALE, Chip
+from undercast.types import Float32, UInt8
+
+ABSENT = -1.0
+"""Network input of an absent band or a pixel without data."""
+
+BAND_SETS: tuple[tuple[frozenset[str] | None, float], ...] = (
+    (None, 0.42),
+    (frozenset({"blue", "green", "red", "nir", "swir16", "swir22"}), 0.20),
+    (frozenset({"green", "red", "nir"}), 0.10),
+    (frozenset({"blue", "green", "red", "nir"}), 0.12),
+    (frozenset({"blue", "red", "nir", "swir16"}), 0.10),
+    (frozenset({"green", "red", "nir", "swir16"}), 0.06),
+)
+"""Bands that are kept (None: all), and how often; the sets are those of real sensors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentPlan:
+    """How strongly chips are varied."""
+
+    crop: int = 192
+    """Side of what the network sees, in pixels."""
+    smallest: float = 0.6
+    """Smallest side of the cut, over ``crop``: below 1 the image is enlarged."""
+    largest: float = 1.33
+    """Largest side of the cut, over ``crop``: above 1 the image is reduced."""
+    gain: float = 0.05
+    """Standard deviation of the gain that all bands share."""
+    band_gain: float = 0.02
+    """Standard deviation of each band's own gain."""
+    offset: float = 0.004
+    """Standard deviation of each band's offset, in reflectance."""
+    holes: float = 0.12
+    """Chance of an area without data."""
+
+
+def augment(chip: Chip, names: Sequence[str], plan: AugmentPlan, rng: np.random.Generator) -> tuple[Float32, UInt8]:
+    """Cut, resample and vary one chip.
+
+    Args:
+        chip: What to vary.
+        names: Common names of the chip's layers.
+        plan: How strongly.
+        rng: Source of randomness.
+
+    Returns:
+        Network input ``(band, crop, crop)`` with ``ABSENT`` where there is nothing, and possible sets
+        ``(crop, crop)``.
+    """
+    stored, possible = _cut(chip, plan, rng)
+    missing = stored == STORED_NODATA
+    values = stored * np.float32(STORED_SCALE)
+    layers = len(values)
+    gain = (1 + rng.normal(0, plan.gain)) * (1 + rng.normal(0, plan.band_gain, (layers, 1, 1)))
+    values = values * gain.astype(np.float32) + rng.normal(0, plan.offset, (layers, 1, 1)).astype(np.float32)
+    if rng.random() < 0.3:
+        values += rng.normal(0, rng.uniform(0, 0.01), values.shape).astype(np.float32)
+    values[missing] = ABSENT
+    values[~_kept(names, rng)] = ABSENT
+    if rng.random() < plan.holes:
+        hole = _hole(plan.crop, rng)
+        values[:, hole] = ABSENT
+        possible = np.where(hole, np.uint8(0), possible)
+    turns = int(rng.integers(4))
+    values, possible = np.rot90(values, turns, (1, 2)), np.rot90(possible, turns)
+    if rng.random() < 0.5:
+        values, possible = values[:, :, ::-1], possible[:, ::-1]
+    return np.ascontiguousarray(values, np.float32), np.ascontiguousarray(possible)
+
+
+def _cut(chip: Chip, plan: AugmentPlan, rng: np.random.Generator) -> tuple[np.ndarray[Any, Any], UInt8]:
+    """Cut a square and resample it to ``crop`` px: nearest when it grows, means of blocks when it shrinks."""
+    stored, possible = chip.stored, chip.possible
+    height, width = possible.shape
+    side = round(plan.crop * rng.uniform(plan.smallest, plan.largest)) if rng.random() < 0.6 else plan.crop
+    side = min(side, height, width)
+    row, col = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+    stored = stored[:, row : row + side, col : col + side]
+    possible = possible[row : row + side, col : col + side]
+    if side == plan.crop:
+        return stored, possible
+    index = np.minimum((np.arange(plan.crop) + 0.5) * side / plan.crop, side - 1).astype(np.intp)
+    shrunk = stored[:, index][:, :, index]
+    if side > plan.crop:
+        after = np.minimum(index + 1, side - 1)
+        other = stored[:, after][:, :, after]
+        both = (shrunk != STORED_NODATA) & (other != STORED_NODATA)
+        mean = ((shrunk.astype(np.int32) + other) // 2).astype(np.int16)
+        shrunk = np.where(both, mean, shrunk)
+    return shrunk, possible[index][:, index]
+
+
+def _kept(names: Sequence[str], rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Choose the bands that are kept; single bands go missing now and then."""
+    chances = np.array([chance for _, chance in BAND_SETS])
+    kept_set = BAND_SETS[int(rng.choice(len(BAND_SETS), p=chances / chances.sum()))][0]
+    kept = np.array([kept_set is None or name in kept_set for name in names])
+    for position, name in enumerate(names):
+        if name not in {"red", "nir"} and rng.random() < 0.07:
+            kept[position] = False
+    return kept
+
+
+def _hole(size: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Draw a scene edge or a rectangle without data."""
+    y, x = np.mgrid[:size, :size]
+    if rng.random() < 0.5:
+        angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 0.6) * size
+        return np.asarray((x - size / 2) * np.cos(angle) + (y - size / 2) * np.sin(angle) > reach)
+    top, left = rng.integers(0, size, 2)
+    height, width = rng.integers(4, size // 2, 2)
+    return np.asarray((y >= top) & (y < top + height) & (x >= left) & (x < left + width))

@@ -1,0 +1,116 @@
+"""A bank of simulated chips, made once per training by several processes and kept in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from undercast.bands import Band
+from undercast.sensors import load_sensor
+from undercast.simulation.scenes import Simulated, simulate
+from undercast.training.chips import Chip, ClearImage, arrange, to_stored
+
+SENSOR_CHANCES: dict[str, float] = {
+    "sentinel-2a-msi": 0.28,
+    "landsat-8-oli": 0.28,
+    "landsat-7-etm": 0.14,
+    "landsat-5-tm": 0.04,
+    "spot-5-hrg": 0.05,
+    "proba-v": 0.08,
+    "spot-vgt-2": 0.05,
+    "pleiades-hiri": 0.04,
+    "planetscope-superdove": 0.04,
+}
+"""Sensor -> share of the simulated chips."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankPlan:
+    """How many chips are simulated, and how."""
+
+    simulated: int
+    """Chips simulated from the ground up."""
+    on_real: int
+    """Chips with simulated clouds on real backgrounds."""
+    size: int = 256
+    """Side, in pixels."""
+    seed: int = 0
+    """Seed; chip ``i`` depends on the seed and ``i`` alone."""
+    workers: int = 2
+    """Processes."""
+
+
+def make_bank(
+    plan: BankPlan,
+    want: Sequence[Band],
+    images: Sequence[ClearImage],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Chip]:
+    """Make the bank; the outcome does not depend on the number of workers."""
+    total = plan.simulated + plan.on_real
+    make = partial(_make, plan=plan, want=tuple(want), images=tuple(images) if images else ())
+    chips: list[Chip] = []
+    if plan.workers <= 1:
+        results = map(make, range(total))
+        for chip in results:
+            chips.append(chip)
+            _tell(progress, len(chips), total)
+        return chips
+    with ProcessPoolExecutor(plan.workers, initializer=_keep, initargs=(make,)) as pool:
+        for chip in pool.map(_call, range(total), chunksize=16):
+            chips.append(chip)
+            _tell(progress, len(chips), total)
+    return chips
+
+
+_KEPT: dict[str, Callable[[int], Chip]] = {}
+
+
+def _keep(make: Callable[[int], Chip]) -> None:
+    """Hold the maker in a worker, so that the backgrounds travel once."""
+    _KEPT["make"] = make
+
+
+def _call(index: int) -> Chip:
+    return _KEPT["make"](index)
+
+
+def _tell(progress: Callable[[int, int], None] | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(done, total)
+
+
+def _make(index: int, *, plan: BankPlan, want: tuple[Band, ...], images: tuple[ClearImage, ...]) -> Chip:
+    rng = np.random.default_rng((plan.seed, index))
+    if index >= plan.simulated and images:
+        image = _draw_image(images, rng)
+        background = image.background
+        made = simulate(image.sensor, seed=rng, background=background, gsd=image.gsd)
+        source = "simulated on real"
+    else:
+        sensor = load_sensor(str(rng.choice(list(SENSOR_CHANCES), p=list(SENSOR_CHANCES.values()))))
+        gsd = float(np.exp(rng.uniform(np.log(10.0), np.log(60.0)))) if sensor.gsd < 100 else None
+        gsd = float(rng.choice([333.0, 1000.0])) if gsd is None else gsd
+        made = simulate(sensor, seed=rng, size=plan.size, gsd=gsd)
+        source = "simulated"
+    return _chip(made, want, name=f"{plan.seed}:{index}", source=source)
+
+
+def _draw_image(images: Sequence[ClearImage], rng: np.random.Generator) -> ClearImage:
+    """Draw a background.
+
+    A source's share grows with the square root of its size, so that none crowds out the rest.
+    """
+    counts = Counter(image.source for image in images)
+    chances = np.array([counts[image.source] ** -0.5 for image in images])
+    return images[int(rng.choice(len(images), p=chances / chances.sum()))]
+
+
+def _chip(made: Simulated, want: Sequence[Band], *, name: str, source: str) -> Chip:
+    stored = arrange(to_stored(made.reflectance), made.sensor.bands, want)
+    return Chip(name=name, source=source, stored=stored, possible=made.possible)

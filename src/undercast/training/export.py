@@ -1,0 +1,106 @@
+"""Export: a trained network becomes ONNX, checked against the original."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+from undercast.classes import CLASS_NAMES
+from undercast.errors import TrainingError
+from undercast.training.augment import AugmentPlan, augment
+from undercast.training.chips import Chip
+from undercast.training.losses import set_cross_entropy
+from undercast.training.networks import WithProbabilities
+
+LARGEST_DIFFERENCE = 1e-4
+"""Largest difference in probability between the exported network and the original."""
+
+
+def fit_temperature(network: nn.Module, chips: Sequence[Chip], names: Sequence[str]) -> float:
+    """Find the temperature at which the probabilities fit the chips' possible sets best.
+
+    Returns:
+        Number that the logits are divided by before the softmax.
+    """
+    plan = AugmentPlan(gain=0, band_gain=0, offset=0, holes=0, smallest=1, largest=1)
+    pairs = [augment(chip, names, plan, np.random.default_rng(index)) for index, chip in enumerate(chips)]
+    possible = torch.from_numpy(np.stack([sets for _, sets in pairs]))
+    with torch.no_grad():
+        logits = torch.cat([network(torch.from_numpy(image)[None]) for image, _ in pairs])
+    ones = [1.0] * logits.shape[1]
+    weight = torch.ones(len(pairs))
+    tried = np.exp(np.linspace(np.log(0.5), np.log(3.0), 25))
+    losses = [float(set_cross_entropy(logits / value, possible, ones, weight)) for value in tried]
+    return float(tried[int(np.argmin(losses))])
+
+
+def to_onnx(network: nn.Module, bands: int, *, temperature: float = 1.0) -> bytes:
+    """Export a network of logits as ONNX that gives probabilities.
+
+    It takes any batch and any sides that are multiples of 32.
+
+    Raises:
+        TrainingError: If ONNX Runtime's answers differ from the original's.
+    """
+    module = WithProbabilities(network, temperature).eval()
+    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    example = torch.rand(2, bands, 64, 96)
+    batch = torch.export.Dim("batch", min=1, max=256)
+    rows, cols = (torch.export.Dim(name, min=1, max=512) for name in ("rows", "cols"))
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(
+            module,
+            (example,),
+            path,
+            dynamo=True,
+            external_data=False,
+            input_names=["reflectance"],
+            output_names=["probabilities"],
+            dynamic_shapes={"reflectance": {0: batch, 2: 32 * rows, 3: 32 * cols}},
+            verbose=False,
+        )
+        weights = path.read_bytes()
+    _compare(module, weights, bands)
+    return weights
+
+
+def _compare(module: nn.Module, weights: bytes, bands: int) -> None:
+    session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
+    for shape in ((1, bands, 32, 160), (3, bands, 128, 96)):
+        image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        image[:, -1] = -1.0
+        with torch.no_grad():
+            wanted = module(image).numpy()
+        (got,) = session.run(None, {"reflectance": image.numpy()})
+        if got.shape != wanted.shape or got.shape[1] != len(CLASS_NAMES):
+            msg = f"the exported network gives shape {got.shape}, expected {wanted.shape}."
+            raise TrainingError(msg)
+        difference = float(np.abs(got - wanted).max())
+        if not difference <= LARGEST_DIFFERENCE:
+            msg = f"the exported network differs by {difference:.2g} in probability, more than {LARGEST_DIFFERENCE:g}."
+            raise TrainingError(msg)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's chatter off the person's screen."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

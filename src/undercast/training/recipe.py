@@ -1,0 +1,223 @@
+"""Recipe: everything that a training run depends on, read from TOML."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from undercast.bands import Band, band_from_name
+from undercast.classes import CLASS_NAMES
+from undercast.errors import BandError, TrainingError
+from undercast.training.augment import AugmentPlan
+from undercast.training.bank import BankPlan
+
+MULTIPLE = 32
+"""Sides of what a network sees are multiples of this, in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPlan:
+    """What is trained."""
+
+    id: str
+    """Name of the model package."""
+    version: str
+    """Version of the weights."""
+    title: str
+    """Name for people."""
+    architecture: str
+    """One of ``networks.ARCHITECTURES``."""
+    bands: tuple[str, ...]
+    """Common names of the bands, in the order of the network's input."""
+    required: tuple[str, ...]
+    """Those that a scene must have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPlan:
+    """Which real chips are used."""
+
+    leave_out: tuple[str, ...] = ()
+    """Sources or files that are not used."""
+    real: float = 0.3
+    """Share of each batch that is real, labelled chips."""
+    on_real: float = 0.3
+    """Share of each batch with simulated clouds on real backgrounds; the rest is simulated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimisePlan:
+    """How the weights are found."""
+
+    steps: int
+    """Steps of the optimiser."""
+    seed: int = 0
+    """Seed of weights, batches and augmentation."""
+    batch: int = 8
+    """Chips in a batch."""
+    learning_rate: float = 2e-3
+    """Highest learning rate."""
+    weight_decay: float = 0.02
+    """Decoupled weight decay (AdamW)."""
+    warmup: int = 200
+    """Steps of linear warm-up before the cosine."""
+    ema: float = 0.998
+    """Decay of the averaged weights, which are the ones that are shipped."""
+    class_weights: tuple[float, ...] = (1.0, 1.0, 1.5, 2.0)
+    """Weight of each class in the loss: clear, thick cloud, thin cloud, cloud shadow."""
+    dice: float = 0.5
+    """Weight of the soft Dice loss of cloud and of cloud shadow."""
+    log_every: int = 50
+    """Steps between two lines of the log."""
+    validate_every: int = 1000
+    """Steps between two validations on simulated chips of another seed, each with a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A training run."""
+
+    model: ModelPlan
+    """What is trained."""
+    optimise: OptimisePlan
+    """How the weights are found."""
+    bank: BankPlan
+    """Simulated chips."""
+    data: DataPlan = field(default_factory=DataPlan)
+    """Real chips."""
+    augment: AugmentPlan = field(default_factory=AugmentPlan)
+    """Variation of chips."""
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Bands of the model."""
+        return tuple(band_from_name(name) for name in self.model.bands)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        TrainingError: If the file is missing, no TOML, or a key or value is wrong.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        msg = f"recipe {path} cannot be read: {error.strerror}."
+        raise TrainingError(msg) from error
+    except ValueError as error:
+        msg = f"recipe {path} is not TOML: {error}."
+        raise TrainingError(msg) from error
+    try:
+        return _recipe(table)
+    except (TrainingError, BandError) as error:
+        msg = f"recipe {path}: {error}"
+        raise TrainingError(msg) from error
+
+
+Plan = TypeVar("Plan")
+
+
+def _recipe(table: Mapping[str, Any]) -> Recipe:
+    known = {row.name for row in fields(Recipe)}
+    if unknown := sorted(set(table) - known):
+        msg = f"unknown tables {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+        raise TrainingError(msg)
+    recipe = Recipe(
+        model=_fill(ModelPlan, table.get("model", {}), "model"),
+        optimise=_fill(OptimisePlan, table.get("optimise", {}), "optimise"),
+        bank=_fill(BankPlan, table.get("bank", {}), "bank"),
+        data=_fill(DataPlan, table.get("data", {}), "data"),
+        augment=_fill(AugmentPlan, table.get("augment", {}), "augment"),
+    )
+    _check_bands(recipe.model)
+    for fine, told in _conditions(recipe):
+        if not fine:
+            raise TrainingError(told)
+    return recipe
+
+
+def _check_bands(model: ModelPlan) -> None:
+    for name in model.bands:
+        if band_from_name(name).common_name != name:
+            common_name = band_from_name(name).common_name
+            msg = f"[model]: band {name!r} must be given by its common name, {common_name!r}."
+            raise TrainingError(msg)
+    if not model.bands or len(set(model.bands)) != len(model.bands):
+        msg = f"[model]: expected one band or more, each once, got {', '.join(model.bands) or 'none'}."
+        raise TrainingError(msg)
+    if missing := sorted(set(model.required) - set(model.bands)):
+        msg = f"required bands {', '.join(missing)} are not among the model's bands."
+        raise TrainingError(msg)
+
+
+def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
+    """Give what must hold between the values, and what to say where it does not."""
+    optimise, bank, data, crop = recipe.optimise, recipe.bank, recipe.data, recipe.augment.crop
+    for key in ("steps", "batch", "log_every", "validate_every"):
+        value = getattr(optimise, key)
+        yield value >= 1, f"[optimise]: {key} must be at least 1, got {value}."
+    yield (
+        optimise.learning_rate > 0,
+        f"[optimise]: learning_rate must be > 0, got {optimise.learning_rate:g}.",
+    )
+    yield 0 <= optimise.ema < 1, f"[optimise]: ema must be in [0, 1), got {optimise.ema:g}."
+    weights = optimise.class_weights
+    fine = len(weights) == len(CLASS_NAMES) and min(weights) >= 0 and max(weights) > 0
+    yield fine, f"[optimise]: class_weights must be {len(CLASS_NAMES)} numbers >= 0, got {list(weights)}."
+    yield bank.simulated >= 1, f"[bank]: simulated must be at least 1, got {bank.simulated}."
+    yield bank.on_real >= 0, f"[bank]: on_real must be at least 0, got {bank.on_real}."
+    yield bank.size >= MULTIPLE, f"[bank]: size must be at least {MULTIPLE} px, got {bank.size}."
+    fine = min(data.real, data.on_real) >= 0 and data.real + data.on_real <= 1
+    yield (
+        fine,
+        f"[data]: real and on_real must be shares, together at most 1, got {data.real}, {data.on_real}.",
+    )
+    fine = crop >= MULTIPLE and crop % MULTIPLE == 0
+    yield fine, f"[augment]: crop must be a multiple of {MULTIPLE} px, got {crop}."
+    fine = 0 < recipe.augment.smallest <= recipe.augment.largest
+    yield fine, f"[augment]: smallest must be > 0 and at most largest, got {recipe.augment.smallest:g}."
+
+
+def _fill(plan: type[Plan], table: object, name: str) -> Plan:
+    """Make one plan of one table, checking keys and kinds of values."""
+    if not isinstance(table, dict):
+        msg = f"{name} must be a table [{name}], got {table!r}."
+        raise TrainingError(msg)
+    kinds = get_type_hints(plan)
+    if unknown := sorted(set(table) - set(kinds)):
+        msg = f"[{name}]: unknown keys {', '.join(unknown)}. Known: {', '.join(sorted(kinds))}."
+        raise TrainingError(msg)
+    for key, value in table.items():
+        if not _is_a(value, kinds[key]):
+            msg = f"[{name}]: {key} must be {_KINDS.get(kinds[key], 'a list')}, got {value!r}."
+            raise TrainingError(msg)
+    try:
+        return plan(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
+    except TypeError as error:
+        msg = f"[{name}]: {str(error).split('__init__() ')[-1]}."
+        raise TrainingError(msg) from error
+
+
+_KINDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a finite number",
+    str: "a text",
+    tuple[str, ...]: "a list of texts",
+    tuple[float, ...]: "a list of finite numbers",
+}
+
+
+def _is_a(value: object, kind: Any) -> bool:
+    """Tell whether a value of TOML is of the kind that a field is annotated with."""
+    if isinstance(value, bool):
+        return False
+    if get_origin(kind) is tuple:
+        return isinstance(value, list) and all(_is_a(item, get_args(kind)[0]) for item in value)
+    if kind is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, kind)

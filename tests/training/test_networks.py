@@ -1,0 +1,80 @@
+"""Networks keep the shape, tell absent bands by their presence alone, and give numbers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from undercast.errors import UsageError
+from undercast.training.networks import ARCHITECTURES, WithProbabilities, build, check_architecture
+
+SMALL = "spectral-spatial-small"
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    made = build(SMALL, bands=3, classes=4)
+    made.train()
+    with torch.no_grad():
+        for _ in range(3):  # gives the batch normalisation means and variances
+            made(torch.rand(2, 3, 64, 64))
+    return made.eval()
+
+
+def picture(height: int = 32, width: int = 32, *, seed: int = 0) -> Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_gives_logits_of_the_inputs_size(name: str) -> None:
+    made = build(name, bands=2, classes=5).eval()
+    with torch.no_grad():
+        assert made(torch.rand(2, 2, 32, 64)).shape == (2, 5, 32, 64)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 32), (96, 160)])
+def test_sides_may_be_any_multiple_of_32(network: nn.Module, height: int, width: int) -> None:
+    with torch.no_grad():
+        assert network(picture(height, width)).shape == (1, 4, height, width)
+
+
+@settings(max_examples=15, deadline=None)
+@given(band=st.integers(0, 2), value=st.floats(-20.0, -0.5))
+def test_of_an_absent_band_only_its_absence_counts(network: nn.Module, band: int, value: float) -> None:
+    absent, other = picture(), picture()
+    absent[:, band], other[:, band] = -1.0, value
+    with torch.no_grad():
+        torch.testing.assert_close(network(absent), network(other), rtol=0, atol=0)
+
+
+def test_an_absent_band_is_no_dark_band(network: nn.Module) -> None:
+    absent, dark = picture(), picture()
+    absent[:, 1], dark[:, 1] = -1.0, 0.0
+    with torch.no_grad():
+        assert not torch.allclose(network(absent), network(dark), atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [-1.0, -0.4, 0.0, 1e-6, 2.0, 3.2767, 1e6])
+def test_odd_but_finite_values_give_numbers(network: nn.Module, value: float) -> None:
+    with torch.no_grad():
+        assert torch.isfinite(network(torch.full((1, 3, 32, 32), value))).all()
+
+
+def test_probabilities_sum_to_one_and_a_temperature_softens_them(network: nn.Module) -> None:
+    with torch.no_grad():
+        sharp, soft = WithProbabilities(network)(picture()), WithProbabilities(network, 3.0)(picture())
+    torch.testing.assert_close(sharp.sum(dim=1), torch.ones(1, 32, 32))
+    torch.testing.assert_close(soft.sum(dim=1), torch.ones(1, 32, 32))
+    assert (soft.amax(dim=1) <= sharp.amax(dim=1) + 1e-6).all()
+    assert (soft.argmax(dim=1) == sharp.argmax(dim=1)).float().mean() > 0.99
+
+
+def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"architecture 'unet' is not known\. Known: spectral-spatial, "):
+        build("unet", bands=3, classes=4)
+    with pytest.raises(UsageError):
+        check_architecture("unet")

@@ -1,0 +1,97 @@
+"""From a recipe to a package that can be read and that says what it was made of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from undercast.errors import OutputExistsError, TrainingError, UsageError
+from undercast.models.package import read_package
+from undercast.training import loop
+from undercast.training.chips import file_hash
+from undercast.training.recipe import Recipe
+from undercast.training.run import run, spec_of
+
+
+@pytest.fixture(scope="module")
+def told() -> list[tuple[str, int, int]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def package(
+    recipe: Recipe, chips: Path, told: list[tuple[str, int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Train the tiny recipe once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "VALIDATION_CHIPS", 4)
+        out = tmp_path_factory.mktemp("run") / "tiny"
+        return run(recipe, chips, out, progress=lambda *values: told.append(values))
+
+
+def test_the_package_can_be_read_and_holds_the_recipes_spec(package: Path, recipe: Recipe) -> None:
+    read = read_package(package)
+    assert read.spec == spec_of(recipe, read.spec.presets)
+    assert set(read.spec.presets) == {"balanced", "f2"}
+    assert [band.required for band in read.spec.bands] == [False, True, True, False]
+    assert len(read.members) == 1
+
+
+def test_its_weights_run_and_give_probabilities(package: Path) -> None:
+    (weights,) = package.rglob("*.onnx")
+    session = onnxruntime.InferenceSession(weights.read_bytes(), providers=["CPUExecutionProvider"])
+    (got,) = session.run(None, {"reflectance": np.full((1, 4, 64, 32), 0.2, np.float32)})
+    assert got.shape == (1, 4, 64, 32)
+    np.testing.assert_allclose(got.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_the_evaluation_record_says_what_the_weights_depend_on(package: Path, recipe: Recipe, chips: Path) -> None:
+    record = json.loads((package / "evaluation.json").read_text("utf-8"))
+    assert record["recipe"]["optimise"]["steps"] == recipe.optimise.steps
+    assert record["data_sha256"]["human.npz"] == file_hash(chips / "human.npz")
+    assert "weak.npz" not in record["data_sha256"]
+    assert record["chips"]["simulated"] == 6
+    assert 0.5 <= record["temperature"] <= 3.0001
+    assert set(record["made_with"]) == {"undercast", "torch", "numpy", "python", "machine"}
+
+
+def test_the_card_names_each_source_and_its_licence(package: Path) -> None:
+    (card,) = package.glob("*.md")
+    text = card.read_text("utf-8")
+    assert "| drawn_l8 | CC0-1.0 |" in text
+    assert "| drawn_clear | CC-BY-4.0 |" in text
+    assert "| drawn_s2 | not stated |" in text
+    assert "drawn_weak" not in text
+    assert "drawn_unlabelled" not in text
+
+
+def test_progress_is_told_from_simulating_to_exporting(package: Path, told: list[tuple[str, int, int]]) -> None:
+    assert list(dict.fromkeys(what for what, _, _ in told)) == ["simulating", "training", "exporting"]
+    assert ("training", 12, 12) in told
+    assert told[-1] == ("exporting", 1, 1)
+
+
+def test_the_log_and_the_checkpoint_lie_beside_the_package(package: Path) -> None:
+    work = package.with_name("tiny.work")
+    assert {path.name for path in work.iterdir()} == {"log.jsonl", "checkpoint.pt"}
+
+
+def test_an_existing_package_is_refused_before_anything_is_done(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(OutputExistsError, match="exists already"):
+        run(recipe, tmp_path / "no data", tmp_path)
+
+
+def test_an_unknown_architecture_is_refused_before_anything_is_done(recipe: Recipe, tmp_path: Path) -> None:
+    other = replace(recipe, model=replace(recipe.model, architecture="unet"))
+    with pytest.raises(UsageError, match="architecture 'unet' is not known"):
+        run(other, tmp_path / "no data", tmp_path / "out")
+
+
+def test_a_folder_without_chips_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"manifest\.json"):
+        run(recipe, tmp_path, tmp_path / "out")
