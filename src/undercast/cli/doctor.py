@@ -1,0 +1,180 @@
+"""`undercast doctor`: what is installed, what runs where, and whether it works."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Any
+
+import click
+
+from undercast.cli.app import describe, describe_defect, version
+from undercast.cli.printing import print_json, print_pairs, yes_no
+from undercast.errors import UndercastError
+
+DRIVERS = ("COG", "JP2OpenJPEG", "HDF5", "netCDF", "HDF4", "Zarr")
+"""GDAL's drivers of interest: the output format, and formats that products come in."""
+OPTIONAL = ("torch", "openvino", "xarray", "rioxarray", "dask")
+"""Distributions that undercast uses where they are installed."""
+TEST_SIZE = 64
+"""Side of the array of the self-test, in pixels."""
+
+
+@click.command(name="doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(as_json: bool) -> None:
+    """Say what is installed, what runs where, and whether it works; exit status 1 if the self-test fails."""
+    told = examine()
+    if as_json:
+        print_json(told)
+    else:
+        print_findings(told)
+    if not told["works"]:
+        raise click.exceptions.Exit(1)
+
+
+def examine() -> dict[str, Any]:
+    """Look at everything.
+
+    Returns:
+        Findings, as plain values; ``works``: whether the self-test passed.
+    """
+    test = self_test()
+    return {
+        "undercast": version(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processors": processors(),
+        "numpy": distribution("numpy"),
+        **gdal(),
+        **runtimes(),
+        "optional": {name: distribution(name) for name in OPTIONAL},
+        "model": embedded_model(),
+        "self_test": test,
+        "works": test["passed"],
+    }
+
+
+def distribution(name: str) -> str | None:
+    """Give the version of an installed distribution without importing it; None where it is not installed."""
+    try:
+        return installed_version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def processors() -> int:
+    """Count the processors that this process may use."""
+    from undercast.inference.onnx import processors
+
+    return processors()
+
+
+def gdal() -> dict[str, Any]:
+    """Look at GDAL and its drivers."""
+    import rasterio
+    from rasterio.env import Env
+
+    with Env() as env:
+        known = set(env.drivers())
+    return {
+        "rasterio": rasterio.__version__,
+        "gdal": rasterio.__gdal_version__,
+        "drivers": {name: name in known for name in DRIVERS},
+    }
+
+
+def runtimes() -> dict[str, Any]:
+    """Look at the runtimes: ONNX Runtime's providers, and what each backend can use."""
+    import onnxruntime
+
+    from undercast.inference.backends import backend_names, load_backend
+
+    backends: dict[str, Any] = {}
+    for name in backend_names():
+        try:
+            backends[name] = list(load_backend(name).devices())
+        except UndercastError as error:
+            backends[name] = describe(error)
+    return {
+        "onnxruntime": onnxruntime.__version__,
+        "providers": list(onnxruntime.get_available_providers()),
+        "backends": backends,
+    }
+
+
+def embedded_model() -> dict[str, Any]:
+    """Look at the model that comes with undercast, and compare its weights with their checksums."""
+    from undercast.models.package import DEFAULT_MODEL, find_package, read_package
+    from undercast.models.trust import verified_bytes
+
+    try:
+        package = read_package(find_package(DEFAULT_MODEL))
+        for member in package.members:
+            verified_bytes(member)
+    except UndercastError as error:
+        return {"name": DEFAULT_MODEL, "verified": False, "error": describe(error)}
+    spec = package.spec
+    return {
+        "name": DEFAULT_MODEL,
+        "id": spec.id,
+        "version": spec.version,
+        "verified": True,
+        "item": str(package.item),
+    }
+
+
+def self_test() -> dict[str, Any]:
+    """Mask a small array with the embedded model; a failure is told, not raised."""
+    import numpy as np
+
+    from undercast.masking import load_model, predict
+    from undercast.scene import scene_from_array
+
+    began = time.perf_counter()
+    try:
+        model = load_model()
+        bands = [wanted.band for wanted in model.spec.bands]
+        ramp = np.linspace(0.02, 0.6, TEST_SIZE, dtype=np.float32)
+        values = np.broadcast_to(ramp, (len(bands), TEST_SIZE, TEST_SIZE))
+        prediction = predict(scene_from_array(values, bands, name="self-test", level=model.spec.levels[0]), model)
+    except UndercastError as error:
+        return {"passed": False, "error": describe(error)}
+    except Exception as error:  # noqa: BLE001 (a doctor tells every illness)
+        return {"passed": False, "error": describe_defect(error)}
+    return {
+        "passed": bool(prediction.valid.all()),
+        "backend": model.backend,
+        "device": model.device,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+
+
+def print_findings(told: Mapping[str, Any]) -> None:
+    """Put the findings in words."""
+    model, test = told["model"], told["self_test"]
+    backends = {
+        name: ", ".join(found) if isinstance(found, list) else found for name, found in told["backends"].items()
+    }
+    print_pairs(
+        [
+            ("undercast", told["undercast"]),
+            ("python", f"{told['python']} on {told['system']}, {told['processors']} processors"),
+            ("numpy", told["numpy"] or "not installed"),
+            ("rasterio", f"{told['rasterio']} with GDAL {told['gdal']}"),
+            ("drivers", ", ".join(f"{name} {yes_no(there)}" for name, there in told["drivers"].items())),
+            ("onnxruntime", f"{told['onnxruntime']} with {', '.join(told['providers'])}"),
+            *((f"backend {name}", text) for name, text in backends.items()),
+            *((name, found or "not installed") for name, found in told["optional"].items()),
+            ("model", f"{model['id']} {model['version']}, verified" if model["verified"] else model["error"]),
+            (
+                "self-test",
+                f"passed in {test['seconds']:.2f} s ({test['backend']}, {test['device']})"
+                if test["passed"]
+                else f"FAILED: {test.get('error', 'the prediction has pixels without a class')}",
+            ),
+        ]
+    )

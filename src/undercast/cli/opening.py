@@ -1,0 +1,101 @@
+"""What a person says about a scene that it does not say itself: options that `mask` and `info` share."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from undercast.errors import UsageError
+from undercast.radiometry import Scaling
+from undercast.sensors import load_sensor
+from undercast.types import PRODUCT_LEVELS, ProductLevel
+
+if TYPE_CHECKING:
+    from undercast.readers.base import OpenOptions
+
+_REMOTE = re.compile(r"^([a-z][a-z0-9+.-]*://|/vsi)", re.IGNORECASE)
+_BETWEEN_REMOTE = re.compile(r",(?=[a-z][a-z0-9+.-]*://|/vsi)", re.IGNORECASE)
+
+_OPTIONS = (
+    click.option(
+        "--bands",
+        metavar="NAMES",
+        help="Band of each layer in file order, e.g. red,green,nir (common names, or the sensor's own);"
+        " '-' leaves a layer out.",
+    ),
+    click.option("--sensor", metavar="S", help="Sensor id, alias, platform, or your own table (a path in .toml)."),
+    click.option("--scale", type=float, metavar="F", help="Reflectance = stored value * F + offset."),
+    click.option("--offset", type=float, metavar="F", help="Reflectance of the stored value 0; with --scale."),
+    click.option("--level", type=click.Choice(PRODUCT_LEVELS), help="Kind of reflectance."),
+    click.option(
+        "--nodata",
+        type=float,
+        metavar="F",
+        help="Stored value without data, beside those that the file declares.",
+    ),
+)
+
+
+def opening_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options to a command; it hands them to ``open_options`` as they come."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def open_options(
+    *,
+    bands: str | None,
+    sensor: str | None,
+    scale: float | None,
+    offset: float | None,
+    level: ProductLevel | None,
+    nodata: float | None,
+) -> OpenOptions:
+    """Make one value of the options.
+
+    Raises:
+        UsageError: If the scaling is impossible.
+        SensorError: If the sensor is unknown or its table is wrong.
+    """
+    given = {
+        "bands": None if bands is None else tuple(name.strip() for name in bands.split(",")),
+        "sensor": None if sensor is None else load_sensor(sensor),
+        "scaling": _scaling(scale, offset),
+        "level": level,
+        "nodata": nodata,
+    }
+    from undercast.readers.base import OpenOptions
+
+    return OpenOptions(**given)  # type: ignore[arg-type]
+
+
+def _scaling(scale: float | None, offset: float | None) -> Scaling | None:
+    if scale is None and offset is None:
+        return None
+    formula = "reflectance = stored value * scale + offset, e.g. --scale 0.0001 --offset -0.1"
+    if scale is None:
+        msg = f"--offset needs --scale, got --offset {offset:g} alone: {formula}"
+        raise UsageError(msg)
+    if not math.isfinite(scale) or scale == 0.0 or not math.isfinite(offset or 0.0):
+        got = f"{scale:g} and {offset or 0.0:g}"
+        msg = f"expected a finite scale other than 0, and a finite offset; got {got}: {formula}"
+        raise UsageError(msg)
+    return Scaling(scale=scale, offset=offset or 0.0)
+
+
+def split_source(argument: str) -> str | tuple[str, ...]:
+    """Read a SCENE argument: one source, or the files of one scene with commas between them.
+
+    A comma that belongs to the name of an existing file stays; in URLs only one before another URL counts.
+    """
+    if "," not in argument or os.path.exists(argument):  # noqa: PTH110 (URLs and GDAL's own names are no paths)
+        return argument
+    parts = _BETWEEN_REMOTE.split(argument) if _REMOTE.match(argument) else argument.split(",")
+    files = tuple(part.strip() for part in parts if part.strip())
+    return files[0] if len(files) == 1 else files

@@ -1,0 +1,90 @@
+"""What the commands print: one line of JSON, or words for people; a bar on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from undercast.radiometry import Scaling
+
+UNFOLDED = 1000
+"""Width of what goes to a pipe or a file, in characters: no row is folded."""
+
+
+def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print a value as one line of JSON on standard output, in ASCII, so that no name of a file can break it.
+
+    Raises:
+        ValueError: If it holds NaN or an infinite number, which JSON has not.
+    """
+    click.echo(json.dumps(value, allow_nan=False))
+
+
+def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """Print names and what is said about them, in two columns."""
+    rows = list(pairs)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        click.echo(f"{name:<{width}}  {text}".rstrip())
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; a terminal folds its cells, pipes and files get each row in one line."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else UNFOLDED)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def describe_scaling(scaling: Scaling) -> str:
+    """Give a scaling as a formula."""
+    sign = "-" if scaling.offset < 0 else "+"
+    return f"reflectance = dn * {scaling.scale:g} {sign} {abs(scaling.offset):g}"
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Draw a bar on standard error while it is a terminal and nobody asked for quiet; gone when it is done.
+
+    Yields:
+        What to tell how many windows are done and how many there are; None where nothing is drawn.
+    """
+    if not sys.stderr.isatty() or is_quiet():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    # Standard output stays as it is: the bar would move what is printed there to standard error.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda finished, total: progress.update(task, completed=finished, total=total)
+
+
+def is_quiet() -> bool:
+    """Tell whether the run was asked to say nothing but errors."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.find_root().params.get("quiet"))
+
+
+def percentages(percent: Mapping[str, float]) -> str:
+    """Give percentages of classes as a phrase: ``clear 61.2 %, thick cloud 20.0 %, ...``."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:.1f} %" for name, value in percent.items())
+
+
+def yes_no(value: object) -> str:
+    """Give a truth value as a word."""
+    return "yes" if value else "no"

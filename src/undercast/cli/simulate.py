@@ -1,0 +1,85 @@
+"""`undercast simulate`: labelled scenes of a sensor, as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from undercast.cli.app import version
+from undercast.cli.printing import print_json
+from undercast.sensors import load_sensor
+from undercast.types import FEW_PIXELS, PRODUCT_LEVELS, ProductLevel
+
+LARGEST = 4096
+"""Largest side of a simulated scene, in pixels; beyond it the arrays do not fit in the memory of a laptop."""
+
+
+@click.command(name="simulate")
+@click.option("--sensor", required=True, metavar="S", help="Sensor id, alias, platform, or your own .toml.")
+@click.option("-n", "number", type=click.IntRange(min=1), default=1, show_default=True, help="Number of scenes.")
+@click.option(
+    "--size",
+    type=click.IntRange(min=FEW_PIXELS, max=LARGEST),
+    default=512,
+    show_default=True,
+    metavar="PX",
+    help="Side of a scene, in pixels.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the first scene; the next ones take the next numbers. The same seed gives the same scene.",
+)
+@click.option("--level", type=click.Choice(PRODUCT_LEVELS), help="Kind of reflectance; drawn unless given.")
+@click.option(
+    "--gsd",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="M",
+    help="Ground sample distance, in metres; the sensor's unless given.",
+)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per scene, one line each.")
+def command(
+    sensor: str,
+    number: int,
+    size: int,
+    seed: int,
+    level: ProductLevel | None,
+    gsd: float | None,
+    output: Path,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Simulate scenes of a sensor, with reference class maps.
+
+    Each scene is a GeoTIFF with the sensor's bands and a second one with its class map: 0 clear, 1 thick
+    cloud, 2 thin cloud, 3 cloud shadow, 255 where the class is left open. manifest.json lists them. The
+    scenes pretend to lie in UTM zone 31 north, all at the same place.
+    """
+    chosen = load_sensor(sensor)
+    from undercast.simulation.files import file_names, refuse_existing, write_manifest, write_simulated
+    from undercast.simulation.scenes import simulate
+
+    names = [f"{chosen.id}_{size}px_seed{seed + i}" for i in range(number)]
+    if not overwrite:
+        wanted = [file for name in names for file in file_names(name)]
+        refuse_existing(output, [*wanted, "manifest.json"])
+    software = f"undercast {version()}"
+    scenes = []
+    for i, name in enumerate(names):
+        simulated = simulate(chosen, size=size, seed=seed + i, level=level, gsd=gsd)
+        files = write_simulated(simulated, output, name=name, seed=seed + i, software=software)
+        scenes.append(files)
+        if as_json:
+            folder = output.absolute()
+            paths = {"scene": str(folder / files.scene), "reference": str(folder / files.reference)}
+            print_json({**files.to_dict(), **paths})
+        else:
+            click.echo(f"{output / files.scene}  ({files.level}, reference {files.reference})")
+    manifest = write_manifest(output, scenes, software=software)
+    if not as_json:
+        click.echo(f"{manifest}  (list of the scenes)")

@@ -1,0 +1,71 @@
+"""`undercast doctor`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+import pytest
+
+from undercast import masking
+from undercast.cli import doctor
+from undercast.models import package as packages
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+
+def test_a_healthy_installation_passes(cli: Callable[..., Result], embedded: Path) -> None:
+    result = cli("doctor", "--json")
+    told = json.loads(result.stdout)
+
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
+    assert told["works"] is True
+    assert told["numpy"] == np.__version__
+    assert told["drivers"]["COG"] is True
+    assert set(told["drivers"]) == {"COG", "JP2OpenJPEG", "HDF5", "netCDF", "HDF4", "Zarr"}
+    assert told["backends"]["onnxruntime"][-1] == "cpu"
+    assert told["model"]["verified"] is True
+    assert told["self_test"]["seconds"] > 0
+
+
+def test_words_for_people_say_that_it_works(cli: Callable[..., Result], embedded: Path) -> None:
+    words = cli("doctor").stdout
+
+    assert "tiny 1.0.0, verified" in words
+    assert "self-test" in words
+    assert "passed in" in words
+
+
+def test_a_changed_weight_is_found(cli: Callable[..., Result], embedded: Path) -> None:
+    weights = embedded / "member_1.onnx"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    result = cli("doctor")
+
+    assert result.exit_code == 1
+    assert "TrustError" in result.stdout
+    assert "FAILED" in result.stdout
+
+
+def test_a_missing_model_is_found(cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "_models_folder", lambda: tmp_path)
+    told = json.loads(cli("doctor", "--json").stdout)
+
+    assert (told["works"], told["model"]["verified"]) == (False, False)
+
+
+def test_a_defect_in_the_self_test_is_told(embedded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> NoReturn:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(masking, "predict", fail)
+
+    assert doctor.self_test()["error"].startswith("UnexpectedError: ZeroDivisionError")
+
+
+@pytest.mark.parametrize(("name", "there"), [("numpy", True), ("no-such-distribution", False)])
+def test_versions_come_from_the_installed_distributions(name: str, there: bool) -> None:
+    assert (doctor.distribution(name) is not None) == there
