@@ -41,8 +41,8 @@ clean: ## Remove virtual environments, caches and build output
 
 # The stamps are newer than pyproject.toml, so a second run installs nothing unless it changed.
 .venv-demo/installed: INSTALL = -e .
-.venv-test/installed: INSTALL = '$(TORCH)' -e '.[test,dev]'
-.venv-bench/installed: INSTALL = -e . 'ukis-csmask[cpu]'
+.venv-test/installed: INSTALL = '$(TORCH)' -e '.[test,dev,peers]'
+.venv-bench/installed: INSTALL = -e '.[peers]'
 
 .venv-%/installed: pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'undercast needs Python >= 3.11 with its venv module (Debian, Ubuntu: apt install python3-venv).' \
