@@ -114,3 +114,11 @@ def test_a_comparison_is_plain_values(reports: Reports) -> None:
     table = compare(reports(0.1), reports(0.2), intervals=QUICK).to_dict()
     assert table["kind"] == "undercast-comparison"
     assert {"figure", "first", "second", "difference", "low", "high", "scenes", "verdict"} == set(table["overall"][0])
+
+
+def test_one_scene_says_nothing_of_others(reports: Reports) -> None:
+    def alone(report: Report) -> Report:
+        return replace(report, scenes=report.scenes[:1])
+
+    comparison = compare(alone(reports(0.4)), alone(reports(0.1)), intervals=QUICK)
+    assert found(comparison.overall, "cloud_f1").verdict == "one scene"

@@ -21,8 +21,8 @@ from undercast.evaluation.statistics import (
     subject_of,
 )
 
-Verdict = Literal["better", "worse", "noise", "undefined"]
-"""What a difference says: an interval that holds 0 is noise."""
+Verdict = Literal["better", "worse", "noise", "one scene", "undefined"]
+"""What a difference says: an interval that holds 0 is noise; one scene has no interval and says nothing of others."""
 
 UNEQUAL_SCORED = 0.01
 """Difference in the share of predicted pixels from which a comparison warns."""
@@ -211,7 +211,7 @@ def _difference(
 ) -> Difference:
     defined = before is not None and after is not None
     low, high = ends or (None, None)
-    verdict: Verdict = "undefined" if not defined else "noise" if ends is None else judge(name, ends)
+    verdict: Verdict = "undefined" if not defined else "one scene" if ends is None else judge(name, ends)
     return Difference(
         name=name,
         first=before,
