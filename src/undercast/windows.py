@@ -109,17 +109,3 @@ def blend_ramp(window: int, overlap: int) -> Float32:
     """
     distance = np.minimum(np.arange(window), np.arange(window)[::-1]) + 1
     return np.minimum(distance / (overlap + 1), 1).astype(np.float32)
-
-
-def blend_weights(window: int, overlap: int) -> Float32:
-    """Weight each pixel of a window by its distance to the window's edge.
-
-    Args:
-        window: Side of the window, in pixels.
-        overlap: Length of the ramp, in pixels.
-
-    Returns:
-        Weights of shape ``(window, window)``, in (0, 1], without unit.
-    """
-    ramp = blend_ramp(window, overlap)
-    return np.outer(ramp, ramp)

@@ -22,7 +22,7 @@ from undercast.inference.sliding import (
 )
 from undercast.model_spec import ModelBand, ModelSpec, network_input
 from undercast.types import Bool, Float32
-from undercast.windows import Window, blend_weights
+from undercast.windows import Window, blend_ramp
 
 
 def spec_of(*, window: int = 16, multiple: int = 4, overlap: int = 4, layers: int = 4) -> ModelSpec:
@@ -88,7 +88,7 @@ def reference(job: SlidingJob, reflectance: Float32) -> Float32:
     grown = np.pad(reflectance, ((0, 0), (0, grown_height - height), (0, grown_width - width)), mode="reflect")
     sums = np.zeros((len(job.networks), len(job.spec.classes), *plan.grown))
     weights = np.zeros(plan.grown)
-    ramp = [np.diag(blend_weights(side, plan.overlap)) ** 0.5 for side in plan.window]
+    ramp = [blend_ramp(side, plan.overlap) for side in plan.window]
     for row in plan.row_starts:
         for col in plan.col_starts:
             window = Window(row=row, col=col, height=plan.window[0], width=plan.window[1])

@@ -115,6 +115,7 @@ def test_a_finished_run_gives_its_weights_again_without_a_step(
     again = train(recipe, pools, unbroken[1], progress=lambda done, _total: seen.append(done))
     assert seen == []
     same(weights(again), weights(unbroken[0]))
+    assert again.seconds > 0.5 * unbroken[0].seconds, "the time of the steps is kept"
     assert again.validation == unbroken[0].validation
 
 

@@ -62,7 +62,7 @@ class Trained:
     hashes: dict[str, str]
     """SHA-256 of each real file used."""
     seconds: float
-    """Time spent in this process."""
+    """Wall time of the steps, those before a resume included."""
 
 
 def keep_freed_memory() -> None:
@@ -167,9 +167,9 @@ def train(
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     state = {"network": network, "averaged": averaged, "optimiser": optimiser}
-    start = _resume(work, recipe, state)
+    start, spent = _resume(work, recipe, state)
     loader = DataLoader(Batches(recipe, pools, start), batch_size=None, num_workers=1, prefetch_factor=4)
-    began = time.monotonic()
+    began = time.monotonic() - spent
     losses: list[float] = []
     validation: dict[str, float] = {}
     for step, (images, possible, weight) in enumerate(loader, start=start):
@@ -203,7 +203,7 @@ def train(
             if checked:
                 validation = validate(averaged, pools.validation, recipe, device)
                 line |= validation
-                _save(work, recipe, state, done)
+                _save(work, recipe, state, (done, time.monotonic() - began))
             _append(work / "log.jsonl", line)
     trained = averaged.module.eval().to("cpu")
     validation = validation or validate(averaged, pools.validation, recipe, "cpu")
@@ -266,11 +266,11 @@ def validate(network: nn.Module, chips: Sequence[Chip], recipe: Recipe, device: 
     return {"simulated_cloud_f1": float(scores[0]), "simulated_shadow_f1": float(scores[1])}
 
 
-def _resume(work: Path, recipe: Recipe, state: dict[str, Any]) -> int:
-    """Go on from a checkpoint; 0 where there is none."""
+def _resume(work: Path, recipe: Recipe, state: dict[str, Any]) -> tuple[int, float]:
+    """Go on from a checkpoint: its step and the seconds spent until then; 0 and 0 where there is none."""
     path = work / "checkpoint.pt"
     if not path.exists():
-        return 0
+        return 0, 0.0
     saved = torch.load(path, weights_only=True)
     if saved["recipe"] != _fingerprint(recipe):
         msg = f"{path} is of another recipe. Give another --work folder, or remove it."
@@ -278,14 +278,15 @@ def _resume(work: Path, recipe: Recipe, state: dict[str, Any]) -> int:
     for key, value in state.items():
         value.load_state_dict(saved[key])
     logger.info("going on from step %d", saved["step"])
-    return int(saved["step"])
+    return int(saved["step"]), float(saved.get("seconds", 0.0))
 
 
-def _save(work: Path, recipe: Recipe, state: dict[str, Any], step: int) -> None:
+def _save(work: Path, recipe: Recipe, state: dict[str, Any], spent: tuple[int, float]) -> None:
     """Write a checkpoint under a temporary name, then rename it."""
     path = work / "checkpoint.pt"
+    step, seconds = spent
     saved = {key: value.state_dict() for key, value in state.items()}
-    torch.save({"recipe": _fingerprint(recipe), "step": step, **saved}, path.with_suffix(".tmp"))
+    torch.save({"recipe": _fingerprint(recipe), "step": step, "seconds": seconds, **saved}, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
 
 
