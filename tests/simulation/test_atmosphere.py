@@ -154,3 +154,27 @@ def test_shares_of_light_are_shares(seed: int, zenith: float) -> None:
         assert (share > 0).all()
         assert (share <= 1).all()
     assert (path_reflectance(WAVELENGTHS, air, sun) >= 0).all()
+
+
+def test_a_shadow_falls_nearer_on_high_ground() -> None:
+    thickness = np.zeros((64, 64), np.float32)
+    thickness[30:34, 30:34] = 50.0
+    layer = CloudLayer(kind="cumulus", optical_thickness=thickness, base_m=400.0, depth_m=0.0, ice=False)
+    view = View(wavelengths=(0.6,), gsd=20.0, sun=SunAngles(zenith=45.0, azimuth=180.0), air=AIR, level="toa")
+    flat = shadow_of(layer, view)
+    raised = shadow_of(layer, view, np.full((64, 64), 200.0, np.float32))
+    rows = [float((field * np.arange(64)[:, None]).sum() / field.sum()) for field in (flat, raised)]
+    # The sun stands in the south: the shadow lies north, 400 m and 200 m away.
+    assert rows[0] == pytest.approx(31.5 - 20, abs=0.2)
+    assert rows[1] == pytest.approx(31.5 - 10, abs=0.2)
+
+
+def test_parallax_moves_a_shadow_against_its_cloud() -> None:
+    thickness = np.zeros((64, 64), np.float32)
+    thickness[30:34, 30:34] = 50.0
+    layer = CloudLayer(kind="cumulus", optical_thickness=thickness, base_m=400.0, depth_m=0.0, ice=False)
+    sun = SunAngles(zenith=0.0, azimuth=0.0)
+    view = View(wavelengths=(0.6,), gsd=20.0, sun=sun, air=AIR, level="toa", parallax=(0.0, 0.5))
+    field = shadow_of(layer, view)
+    # A cloud that seems to stand 200 m too far east shades what lies 10 px to its west.
+    assert float((field * np.arange(64)[None, :]).sum() / field.sum()) == pytest.approx(31.5 - 10, abs=0.2)

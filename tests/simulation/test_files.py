@@ -35,6 +35,7 @@ def drawn(reflectance: np.ndarray | None = None) -> Simulated:
         gsd=20.0,
         sun=SunAngles(zenith=30.0, azimuth=150.0),
         sensor=SPOT,
+        elevation=np.zeros((2, 3), np.float32),
     )
 
 

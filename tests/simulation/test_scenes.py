@@ -52,7 +52,9 @@ def test_the_same_seed_gives_the_same_scene_with_known_sets(seed: int) -> None:
     assert (first.sun, first.level) == (second.sun, second.level)
     assert first.reflectance.shape == (13, 32, 32)
     assert first.reflectance.dtype == np.float32
-    assert np.isfinite(first.reflectance).all()
+    missing = np.isnan(first.reflectance)
+    assert (missing.any(axis=0) == missing.all(axis=0)).all()
+    assert not first.possible[missing.any(axis=0)].any()
     assert set(np.unique(first.possible).tolist()) <= KNOWN
 
 

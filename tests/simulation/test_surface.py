@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undercast.scene import SunAngles
-from undercast.simulation.surface import BIOMES, WATER_CHANCE, draw_surface, hillshade, spectra
+from undercast.simulation.surface import BIOMES, WATER_CHANCE, cast_shadow, draw_surface, hillshade, spectra
 
 WAVELENGTHS = (0.49, 0.56, 0.66, 0.84, 1.61, 2.2)
 
@@ -78,3 +78,18 @@ def test_every_surface_is_positive_finite_and_reproducible(
     assert np.median(first.reflectance) < 1.2
     assert first.biome in BIOMES
     np.testing.assert_array_equal(first.reflectance, second.reflectance)
+
+
+def test_a_ridge_hides_the_sun_from_what_lies_behind_it() -> None:
+    elevation = np.zeros((32, 32), np.float32)
+    elevation[:, 16] = 100.0
+    hidden = cast_shadow(elevation, 20.0, SunAngles(zenith=45.0, azimuth=90.0))
+    # The sun stands in the east at 45 degrees: 100 m of height hide the next 100 m, five pixels, to the west.
+    assert hidden[5, 15] == 1
+    assert hidden[5, 13] == 1
+    assert hidden[5, 17] == 0
+    assert hidden[5, 8] == 0
+
+
+def test_flat_ground_casts_no_shadow() -> None:
+    assert not cast_shadow(np.zeros((16, 16), np.float32), 10.0, SunAngles(zenith=70.0, azimuth=10.0)).any()

@@ -26,6 +26,16 @@ FORWARD = 0.22
 FILL_LIGHT = (0.05, 0.45)
 """Share of light that clouds scatter into their own shadows, whatever the wavelength (assumption: what keeps real
 shadows from the darkness that the sky alone would leave)."""
+CLOUD_ON_CLOUD = 0.7
+"""Share of a cloud's direct light that the shadow of a higher one can take (assumption: the rest is diffuse)."""
+ADJACENCY = (0.0, 0.04)
+"""Reflectance that bright clouds add to what lies around them at 0.55 um (assumption)."""
+ADJACENCY_M = 1000.0
+"""Distance over which they do (assumption: the order of the height of the scattering air)."""
+FOCAL_PLANE_CHANCE = 0.25
+"""Share of cloud layers that the bands see from slightly different places, as push-broom sensors do (assumption)."""
+FOCAL_PLANE = 0.004
+"""Largest such difference per height, a ratio (assumption: about 2 px of 20 m at 10 km)."""
 PENUMBRA_PX = (0.0, 2.0)
 """Softness of a shadow's border, as the standard deviation of a Gaussian (assumption)."""
 CIRRUS_BAND_UM = (1.35, 1.41)
@@ -118,9 +128,27 @@ class View:
     """State of the atmosphere."""
     level: ProductLevel
     """What is observed: reflectance at the top of the atmosphere or, as if corrected, at the surface."""
+    parallax: tuple[float, float] = (0.0, 0.0)
+    """How far a cloud seems to stand north and east of its place, per height: the tangent of the view angle."""
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Rows and columns from a cloud to its shadow, per metre of height."""
+        length = np.tan(np.radians(min(self.sun.zenith, 80.0)))
+        azimuth = np.radians(self.sun.azimuth)
+        north, east = -length * np.cos(azimuth) - self.parallax[0], -length * np.sin(azimuth) - self.parallax[1]
+        return float(-north / self.gsd), float(east / self.gsd)
 
 
-def light(ground: Float32, path: Float32, layers: Sequence[CloudLayer], view: View, rng: np.random.Generator) -> Lit:
+def light(
+    ground: Float32,
+    path: Float32,
+    layers: Sequence[CloudLayer],
+    view: View,
+    rng: np.random.Generator,
+    *,
+    elevation: Float32 | None = None,
+) -> Lit:
     """Put clouds and their shadows over a ground.
 
     Args:
@@ -130,11 +158,12 @@ def light(ground: Float32, path: Float32, layers: Sequence[CloudLayer], view: Vi
         layers: Clouds, in any order.
         view: Light and pixels.
         rng: Source of randomness for what is left open (phase effects, brightness of the sky in shadow).
+        elevation: Metres, ``(y, x)``: shadows reach less far on high ground; flat unless given.
     """
     size = ground.shape[-1]
     shade = np.zeros((size, size), np.float32)
     for layer in layers:
-        shade = 1 - (1 - shade) * (1 - shadow_of(layer, view))
+        shade = 1 - (1 - shade) * (1 - shadow_of(layer, view, elevation))
     sky = diffuse_share(view.wavelengths, view.air, view.sun) * np.float32(rng.uniform(0.7, 1.3))
     fill = np.float32(rng.uniform(*FILL_LIGHT))
     sky = np.clip(fill + (1 - fill) * sky, 0.03, 0.75)[:, None, None]
@@ -145,8 +174,13 @@ def light(ground: Float32, path: Float32, layers: Sequence[CloudLayer], view: Vi
     unshaded = np.maximum(ground + above, 1e-4)
     contrast = ((unshaded - lit) / unshaded).mean(axis=0)
     total = np.zeros((size, size), np.float32)
-    for layer in sorted(layers, key=lambda item: item.base_m):
-        lit = _cover(lit, path, layer, view, rng)
+    lit = lit + _adjacency(layers, view, rng)
+    upward = sorted(layers, key=lambda item: item.base_m)
+    for position, layer in enumerate(upward):
+        shaded = np.zeros((size, size), np.float32)
+        for higher in upward[position + 1 :]:
+            shaded = np.maximum(shaded, _moved(_loss(higher, view), higher.base_m - layer.base_m - layer.depth_m, view))
+        lit = _cover(lit, path, layer, view, rng, sunlit=1 - np.float32(CLOUD_ON_CLOUD) * shaded)
         total += layer.optical_thickness
     return Lit(
         reflectance=lit.astype(np.float32),
@@ -156,25 +190,60 @@ def light(ground: Float32, path: Float32, layers: Sequence[CloudLayer], view: Vi
     )
 
 
-def shadow_of(layer: CloudLayer, view: View) -> Float32:
-    """Share of direct light that one layer takes from each pixel of flat ground, in [0, 1]."""
-    reach = np.tan(np.radians(min(view.sun.zenith, 80.0))) / view.gsd
-    azimuth = np.radians(view.sun.azimuth)
-    loss: Float32 = 1 - np.exp(-FORWARD * layer.optical_thickness / max(np.cos(np.radians(view.sun.zenith)), 0.3))
+def shadow_of(layer: CloudLayer, view: View, elevation: Float32 | None = None) -> Float32:
+    """Share of direct light that one layer takes from each pixel of the ground, in [0, 1]; flat unless given."""
+    loss = _loss(layer, view)
     out = np.zeros_like(loss)
     for part in (0.0, 0.35, 0.7):
-        distance = (layer.base_m + part * layer.depth_m) * reach
-        moved = shift(loss, distance * np.cos(azimuth), -distance * np.sin(azimuth))
+        height = layer.base_m + part * layer.depth_m
+        moved = _moved(loss, height, view) if elevation is None else _moved_on(loss, height - elevation, view)
         out = np.maximum(out, moved * (1 - 0.5 * part))
     return out
 
 
-def _cover(below: Float32, path: Float32, layer: CloudLayer, view: View, rng: np.random.Generator) -> Float32:
-    """Look at what is below through one layer."""
-    thickness = layer.optical_thickness
+def _loss(layer: CloudLayer, view: View) -> Float32:
+    """Share of direct light that a layer takes, where it stands."""
+    slant = max(np.cos(np.radians(view.sun.zenith)), 0.3)
+    return np.asarray(1 - np.exp(-FORWARD * layer.optical_thickness / slant), np.float32)
+
+
+def _moved(loss: Float32, height: float, view: View) -> Float32:
+    """Move a field from its place to where its shadow falls, ``height`` metres below."""
+    rows, cols = view.reach
+    return shift(loss, max(height, 0.0) * rows, max(height, 0.0) * cols)
+
+
+def _moved_on(loss: Float32, height: Float32, view: View) -> Float32:
+    """Move a field to where its shadow falls on relief, ``height`` metres below, ``(y, x)``; nearest pixel."""
+    rows, cols = view.reach
+    size = loss.shape[0]
+    above = np.maximum(height, 0.0)
+    axis = np.arange(size)
+    y = np.round(axis[:, None] - above * np.float32(rows)).astype(np.intp) % size
+    x = np.round(axis[None, :] - above * np.float32(cols)).astype(np.intp) % size
+    return np.asarray(loss[y, x], np.float32)
+
+
+def _adjacency(layers: Sequence[CloudLayer], view: View, rng: np.random.Generator) -> Float32:
+    """Light that clouds send into the air beside them, ``(band, y, x)``; nothing without clouds."""
+    strength = rng.uniform(*ADJACENCY) * (1.0 if view.level == "toa" else 0.5)
+    if not layers:
+        return np.zeros((len(view.wavelengths), 1, 1), np.float32)
+    thickness = np.sum([layer.optical_thickness for layer in layers], axis=0) * BACKSCATTER
+    around = blur((thickness / (1 + thickness)).astype(np.float32), min(ADJACENCY_M / view.gsd, 60.0))
+    colour = (np.asarray(view.wavelengths) / 0.55) ** -1.5
+    colour[_cirrus_bands(np.asarray(view.wavelengths))] = 0.0
+    return np.asarray(strength * colour[:, None, None] * np.maximum(around, 0), np.float32)
+
+
+def _cover(
+    below: Float32, path: Float32, layer: CloudLayer, view: View, rng: np.random.Generator, *, sunlit: Float32
+) -> Float32:
+    """Look at what is below through one layer, of which a share is sunlit."""
+    thickness = _by_band(layer, view, rng)
     scattered = BACKSCATTER * thickness
     reflected = rng.uniform(0.86, 1.0) * scattered / (1 + scattered)
-    reflected = reflected * _relief_shading(layer, view, rng)
+    reflected = reflected * _relief_shading(layer, view, rng) * sunlit
     colour = _colour(layer, view, rng)
     deep = 1 - np.exp(-thickness / 5)
     spectral = (1 - (1 - colour[:, None, None]) * deep) * _above_vapour(layer, view)[:, None, None]
@@ -184,6 +253,18 @@ def _cover(below: Float32, path: Float32, layer: CloudLayer, view: View, rng: np
     if view.level == "surface":
         seen = np.where(thickness > 0, seen * (1 + 0.12 * deep * rng.random()), seen)
     return np.asarray(seen, np.float32)
+
+
+def _by_band(layer: CloudLayer, view: View, rng: np.random.Generator) -> Float32:
+    """Give a layer's optical thickness as each band sees it: ``(y, x)``, or ``(band, y, x)`` where they differ."""
+    if rng.random() >= FOCAL_PLANE_CHANCE:
+        return layer.optical_thickness
+    apart = layer.base_m * rng.uniform(0, FOCAL_PLANE) / view.gsd
+    angle, places = rng.uniform(0, 2 * np.pi), rng.permutation(np.linspace(-0.5, 0.5, len(view.wavelengths)))
+    moved = [
+        shift(layer.optical_thickness, apart * place * np.sin(angle), apart * place * np.cos(angle)) for place in places
+    ]
+    return np.asarray(np.maximum(np.stack(moved), 0), np.float32)
 
 
 def _relief_shading(layer: CloudLayer, view: View, rng: np.random.Generator) -> Float32:

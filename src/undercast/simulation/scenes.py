@@ -13,8 +13,8 @@ from undercast.scene import Scene, SunAngles, scene_from_array
 from undercast.sensors import Sensor
 from undercast.simulation.atmosphere import Lit, View, draw_air, light, path_reflectance, transmission
 from undercast.simulation.clouds import CloudLayer, draw_clouds
-from undercast.simulation.fields import blur
-from undercast.simulation.sensor import observe, wavelengths
+from undercast.simulation.fields import blur, cover, fractal
+from undercast.simulation.sensor import gaps, observe, wavelengths
 from undercast.simulation.surface import draw_surface
 from undercast.types import FEW_PIXELS, NODATA, Bool, Float32, ProductLevel, UInt8
 
@@ -29,8 +29,16 @@ FAINT_SHADE = 0.10
 SHADE = 0.22
 """Relative loss of reflectance from which a pixel is cloud shadow."""
 
-OUTLINE_PX = 1.0
-"""Standard deviation of the Gaussian that widens cloud outlines, in pixels (assumption)."""
+OUTLINE_PX = (0.6, 2.2)
+"""Range of the standard deviation of the Gaussian that widens cloud outlines, in pixels (assumption: people differ)."""
+LARGEST_VIEW = 0.2
+"""Largest tangent of the view angle: 11 degrees (the swath of Sentinel-2; assumption for all)."""
+SMOKE_CHANCE = 0.08
+"""Share of scenes with smoke or uneven haze, which is no cloud."""
+DENSE_SMOKE = 0.7
+"""Optical thickness of smoke from which it is left open what a person would call it."""
+GAPS_CHANCE = 0.03
+"""Share of scenes with stripes without data, as of Landsat-7 since 2003."""
 
 BIT_CLEAR, BIT_THICK, BIT_THIN, BIT_SHADOW = (1 << value for value in (CLEAR, THICK_CLOUD, THIN_CLOUD, CLOUD_SHADOW))
 
@@ -65,6 +73,8 @@ class Simulated:
     """Sun angles."""
     sensor: Sensor
     """Which sensor it is seen by."""
+    elevation: Float32
+    """Height of the ground in metres, ``(y, x)``; 0 under a real background."""
 
     @property
     def reference(self) -> UInt8:
@@ -128,21 +138,36 @@ def simulate(
         sun=SunAngles(zenith=float(rng.uniform(12, 72)), azimuth=float(rng.uniform(0, 360))),
         air=draw_air(rng),
         level=background.level if background is not None else level or drawn,
+        parallax=_draw_parallax(rng),
     )
-    ground, path = _ground(rng, size, view) if background is None else _real_ground(background, view)
-    lit = light(ground, path, draw_clouds(rng, size), view, rng)
-    possible = as_annotated(label(lit))
+    if background is None:
+        ground, path, elevation = _ground(rng, size, view)
+    else:
+        ground, path = _real_ground(background, view)
+        elevation = np.zeros((size, size), np.float32)
+    smoke = _smoke(rng, size) if rng.random() < SMOKE_CHANCE else np.zeros((size, size), np.float32)
+    ground = _through_smoke(ground, smoke, view, rng)
+    lit = light(ground, path, draw_clouds(rng, size), view, rng, elevation=elevation if elevation.any() else None)
+    possible = label(lit)
+    possible = np.where((smoke > DENSE_SMOKE) & (possible & BIT_CLEAR > 0), np.uint8(0), possible)
+    possible = as_annotated(possible, outline_px=rng.uniform(*OUTLINE_PX))
     if background is not None and background.clear is not None:
         unknown = ~background.clear & (lit.optical_thickness < THICK)
         possible = np.where(unknown, np.uint8(0), possible)
+    reflectance = observe(lit.reflectance, sensor.optics, rng)
+    if rng.random() < GAPS_CHANCE:
+        missing = gaps(size, rng)
+        reflectance[:, missing] = np.nan
+        possible = np.where(missing, np.uint8(0), possible)
     return Simulated(
-        reflectance=observe(lit.reflectance, sensor.optics, rng),
+        reflectance=reflectance,
         possible=possible,
         optical_thickness=lit.optical_thickness,
         level=view.level,
         gsd=view.gsd,
         sun=view.sun,
         sensor=sensor,
+        elevation=elevation,
     )
 
 
@@ -159,22 +184,45 @@ def label(lit: Lit) -> UInt8:
     return possible
 
 
-def as_annotated(possible: UInt8) -> UInt8:
-    """Draw clouds a little wider and without pinholes, as a person outlines them: about a pixel, counted as thin."""
+def as_annotated(possible: UInt8, *, outline_px: float = 1.0) -> UInt8:
+    """Draw clouds a little wider and without pinholes, as a person outlines them; what is added counts as thin."""
     cloud = BIT_THICK | BIT_THIN
     is_cloud = ((possible & cloud) > 0) & ((possible & ~np.uint8(cloud)) == 0)
-    near = blur(is_cloud.astype(np.float32), OUTLINE_PX) >= 0.35
+    near = blur(is_cloud.astype(np.float32), outline_px) >= 0.35
     return np.where(near & ~is_cloud, np.uint8(BIT_THIN), possible)
 
 
-def _ground(rng: np.random.Generator, size: int, view: View) -> tuple[Float32, Float32]:
-    """Simulate a surface, seen through the clear air."""
+def _draw_parallax(rng: np.random.Generator) -> tuple[float, float]:
+    tangent, azimuth = rng.uniform(0, LARGEST_VIEW), rng.uniform(0, 2 * np.pi)
+    return float(tangent * np.cos(azimuth)), float(tangent * np.sin(azimuth))
+
+
+def _smoke(rng: np.random.Generator, size: int) -> Float32:
+    """Draw the optical thickness of a plume, or of haze that is not the same everywhere, at 0.55 um."""
+    field = fractal(rng, size, rng.uniform(3.0, 4.2), stretch=rng.uniform(1, 6), angle=rng.uniform(0, np.pi))
+    plume = np.maximum(cover(field, rng.uniform(0.2, 0.9)), 0)
+    return np.asarray(rng.uniform(0.1, 0.8) * plume, np.float32)
+
+
+def _through_smoke(ground: Float32, smoke: Float32, view: View, rng: np.random.Generator) -> Float32:
+    """Look at the ground through smoke: fine particles, which act on short waves."""
+    if not smoke.any():
+        return ground
+    colour = (np.asarray(view.wavelengths, np.float64) / 0.55) ** -rng.uniform(1.0, 2.0)
+    depth = colour[:, None, None] * smoke
+    added = rng.uniform(0.1, 0.25) * (1 - np.exp(-depth))
+    added[np.asarray(transmission(view.wavelengths, view.air, view.sun)) < 0.1] = 0.0
+    return np.asarray(ground * np.exp(-0.6 * depth) + added, np.float32)
+
+
+def _ground(rng: np.random.Generator, size: int, view: View) -> tuple[Float32, Float32, Float32]:
+    """Simulate a surface, seen through the clear air: reflectance, path reflectance and elevation."""
     surface = draw_surface(rng, size, view.wavelengths, gsd=view.gsd, sun=view.sun)
     if view.level == "surface":
         residue = rng.normal(0, 0.006) * path_reflectance(view.wavelengths, view.air, view.sun) / 0.1
-        return surface.reflectance, residue.astype(np.float32)
+        return surface.reflectance, residue.astype(np.float32), surface.elevation
     through = transmission(view.wavelengths, view.air, view.sun)[:, None, None]
-    return surface.reflectance * through, path_reflectance(view.wavelengths, view.air, view.sun)
+    return surface.reflectance * through, path_reflectance(view.wavelengths, view.air, view.sun), surface.elevation
 
 
 def _real_ground(background: Background, view: View) -> tuple[Float32, Float32]:

@@ -52,6 +52,11 @@ def spectra() -> dict[str, Spectrum]:
     }
 
 
+SKYLESS = 0.7
+"""Share of the light that a shadow of the relief takes away; the sky gives the rest (assumption)."""
+SIGHT_PX = 48
+"""How far a shadow of the relief can reach, in pixels (assumption, for speed)."""
+
 BIOMES: dict[str, tuple[str, ...]] = {
     "farmland": ("crop", "vegetation", "soil", "crop", "soil"),
     "forest": ("vegetation", "vegetation", "vegetation", "soil"),
@@ -109,9 +114,13 @@ def draw_surface(
         reflectance = _parcels(rng, reflectance, wavelengths, BIOMES[biome])
     if biome in {"city", "farmland", "coast"} and rng.random() < 0.7:
         reflectance = _roads(rng, reflectance, wavelengths)
+    if biome in {"city", "farmland"} and rng.random() < 0.6:
+        reflectance = _roofs(rng, reflectance, wavelengths)
     reflectance *= _texture(rng, size, len(wavelengths))
     elevation = _relief(rng, size, gsd, rugged=biome in {"mountain", "winter", "ice", "desert"})
-    reflectance *= hillshade(elevation, gsd, sun)
+    reflectance *= hillshade(elevation, gsd, sun) * (1 - SKYLESS * cast_shadow(elevation, gsd, sun))
+    if biome == "sea" and rng.random() < 0.4:
+        reflectance = reflectance + _glint(rng, size)
     if biome in {"mountain", "winter"} and rng.random() < 0.6:
         reflectance = _snow_cap(rng, reflectance, elevation, wavelengths)
     if biome != "sea" and rng.random() < WATER_CHANCE.get(biome, 0.1):
@@ -129,6 +138,39 @@ def hillshade(elevation: Float32, gsd: float, sun: SunAngles) -> Float32:
     cosine = (np.cos(zenith) + np.sin(zenith) * slope_to_sun) / np.sqrt(1 + dx**2 + dy**2)
     light = 0.15 + 0.85 * cosine / max(np.cos(zenith), 0.15)
     return np.asarray(np.clip(light, 0.25, 1.8), np.float32)
+
+
+def cast_shadow(elevation: Float32, gsd: float, sun: SunAngles) -> Float32:
+    """Tell where the relief itself hides the sun, as 0 or 1, ``(y, x)``; looks ``SIGHT_PX`` pixels towards the sun."""
+    azimuth, rise = np.radians(sun.azimuth), gsd / np.tan(np.radians(max(sun.zenith, 5.0)))
+    hidden = np.zeros(elevation.shape, np.float32)
+    highest = float(np.ptp(elevation))
+    for step in range(1, SIGHT_PX, 2):
+        if step * rise > highest:
+            break
+        towards = np.roll(elevation, (round(step * np.cos(azimuth)), -round(step * np.sin(azimuth))), axis=(0, 1))
+        hidden = np.maximum(hidden, towards - step * rise > elevation)
+    return hidden.astype(np.float32)
+
+
+def _glint(rng: np.random.Generator, size: int) -> Float32:
+    """Reflectance of the sun on waves: without colour, stronger to one side, rough."""
+    angle, axis = rng.uniform(0, 2 * np.pi), np.linspace(-1, 1, size, dtype=np.float32)
+    side = np.cos(angle) * axis[None, :] + np.sin(angle) * axis[:, None]
+    rough = 1 + rng.uniform(0.05, 0.3) * fractal(rng, size, rng.uniform(0.6, 1.8))
+    return np.asarray(rng.uniform(0.02, 0.22) / (1 + np.exp(-3 * side)) * rough, np.float32)
+
+
+def _roofs(rng: np.random.Generator, reflectance: Float32, wavelengths: Sequence[float]) -> Float32:
+    """Set bright and dark rectangles: halls, roofs, greenhouses."""
+    size = reflectance.shape[-1]
+    reflectance = reflectance.copy()
+    for _ in range(int(np.exp(rng.uniform(np.log(5), np.log(150))))):
+        height, width = np.maximum(np.exp(rng.normal(0.9, 0.7, 2)).astype(int), 1)
+        top, left = int(rng.integers(size)), int(rng.integers(size))
+        tint = _tint(rng, _pick(rng, ("urban",)), wavelengths)[:, None, None]
+        reflectance[:, top : top + height, left : left + width] = tint * rng.uniform(0.8, 1.3)
+    return reflectance
 
 
 def _pick(rng: np.random.Generator, families: Sequence[str]) -> Spectrum:
@@ -191,7 +233,7 @@ def _texture(rng: np.random.Generator, size: int, bands: int) -> Float32:
 
 def _relief(rng: np.random.Generator, size: int, gsd: float, *, rugged: bool) -> Float32:
     height = np.exp(rng.uniform(np.log(0.02), np.log(0.12 if rugged else 0.03)))
-    field = fractal(rng, size, rng.uniform(2.8, 3.8))
+    field = fractal(rng, size, rng.uniform(3.2, 4.4))
     if rugged:
         field = -np.abs(field) if rng.random() < 0.5 else field
     extent = min(size * gsd, 20_000.0)
