@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from undercast.training.augment import ABSENT, BAND_SETS, AugmentPlan, augment
+from undercast.training.augment import ABSENT, BAND_SETS, AugmentPlan, augment, paste
 from undercast.training.chips import STORED_NODATA, Chip
 
 NAMES = ("blue", "green", "red", "nir", "swir16", "swir22", "cirrus")
-STILL = AugmentPlan(crop=32, smallest=1, largest=1, gain=0, band_gain=0, offset=0, holes=0)
+STILL = AugmentPlan(crop=32, smallest=1, largest=1, gain=0, band_gain=0, offset=0, air=0, holes=0)
 
 
 def chip(size: int = 48, *, seed: int = 0) -> Chip:
@@ -99,3 +99,30 @@ def test_shrinking_never_mixes_data_with_nodata() -> None:
         image, _ = augment(chip(48), NAMES, plan, np.random.default_rng(seed))
         red = image[NAMES.index("red")]
         assert ((red == ABSENT) | (red > 0.0)).all()
+
+
+def test_pasting_brings_clouds_and_their_labels_and_leaves_the_rest() -> None:
+    below = np.full((2, 64, 64), 0.1, np.float32), np.full((64, 64), 1, np.uint8)
+    image, sets = np.full((2, 64, 64), 0.8, np.float32), np.full((64, 64), 9, np.uint8)
+    sets[20:30, 20:30] = 2
+    values, possible = paste(below, (image, sets))
+    assert (possible[20:30, 20:30] == 2).all()
+    assert (values[:, 20:30, 20:30] == np.float32(0.8)).all()
+    assert (values[:, 50:, 50:] == np.float32(0.1)).all()
+    assert (possible[50:, 50:] == 1).all()
+
+
+def test_a_band_that_is_absent_in_either_is_absent_after_pasting() -> None:
+    image, sets = np.full((3, 64, 64), 0.8, np.float32), np.full((64, 64), 1, np.uint8)
+    sets[20:30, 20:30] = 2
+    image[0] = ABSENT
+    below = np.full((3, 64, 64), 0.1, np.float32)
+    below[1] = ABSENT
+    values, _ = paste((below, np.ones((64, 64), np.uint8)), (image, sets))
+    assert (values[:2] == ABSENT).all()
+    assert (values[2] > 0).all()
+
+
+def test_without_a_cloud_nothing_is_pasted() -> None:
+    pair = np.full((1, 32, 32), 0.1, np.float32), np.ones((32, 32), np.uint8)
+    assert paste(pair, (pair[0] + 1, pair[1])) is pair

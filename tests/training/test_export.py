@@ -75,5 +75,5 @@ def chips(wrong: float) -> list[Chip]:
 
 def test_a_network_that_is_too_sure_gets_a_high_temperature_and_a_modest_one_a_low_one() -> None:
     names = ("red", "nir")
-    assert fit_temperature(Sure(), chips(0.35), names) > 1.5
-    assert fit_temperature(Sure(), chips(0.0), names) == pytest.approx(0.5)
+    assert fit_temperature([(Sure(), chips(0.35))], names) > 1.5
+    assert fit_temperature([(Sure(), chips(0.0))], names) == pytest.approx(0.5)

@@ -15,7 +15,7 @@ from undercast.models.package import read_package
 from undercast.training import loop
 from undercast.training.chips import file_hash
 from undercast.training.recipe import Recipe
-from undercast.training.run import run, spec_of
+from undercast.training.run import Places, run, spec_of
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def package(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "VALIDATION_CHIPS", 4)
         out = tmp_path_factory.mktemp("run") / "tiny"
-        return run(recipe, chips, out, progress=lambda *values: told.append(values))
+        return run(recipe, chips, Places(package=out), progress=lambda *values: told.append(values))
 
 
 def test_the_package_can_be_read_and_holds_the_recipes_spec(package: Path, recipe: Recipe) -> None:
@@ -78,20 +78,46 @@ def test_progress_is_told_from_simulating_to_exporting(package: Path, told: list
 
 def test_the_log_and_the_checkpoint_lie_beside_the_package(package: Path) -> None:
     work = package.with_name("tiny.work")
-    assert {path.name for path in work.iterdir()} == {"log.jsonl", "checkpoint.pt"}
+    assert {path.name for path in (work / "all").iterdir()} == {"log.jsonl", "checkpoint.pt"}
+
+
+def test_folds_are_trained_from_the_same_start_judged_by_what_they_have_not_seen_and_packed_as_an_ensemble(
+    recipe: Recipe, chips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "VALIDATION_CHIPS", 2)
+    folded = replace(
+        recipe,
+        data=replace(recipe.data, folds=2, paste=0.5),
+        optimise=replace(recipe.optimise, steps=3, pretrain_steps=3),
+    )
+    places = Places(package=tmp_path / "one", ensemble=tmp_path / "all", work=tmp_path / "work")
+    package = run(folded, chips, places)
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {"pretrain", "fold-1", "fold-2", "all"}
+    ensemble = read_package(tmp_path / "all")
+    assert ensemble.spec.id == "tiny-ensemble"
+    assert [member.name for member in ensemble.members] == ["member-1", "member-2"]
+    assert len({member.checksum for member in ensemble.members}) == 2
+    record = json.loads((package / "evaluation.json").read_text("utf-8"))
+    assert record["held_out"]["clear"]["scenes"] == 2
+    assert "drawn_l8: all" in record["held_out"]["labelled"]
+
+
+def test_an_ensemble_without_folds_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="folds of at least 2"):
+        run(recipe, tmp_path, Places(package=tmp_path / "one", ensemble=tmp_path / "all"))
 
 
 def test_an_existing_package_is_refused_before_anything_is_done(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError, match="exists already"):
-        run(recipe, tmp_path / "no data", tmp_path)
+        run(recipe, tmp_path / "no data", Places(package=tmp_path))
 
 
 def test_an_unknown_architecture_is_refused_before_anything_is_done(recipe: Recipe, tmp_path: Path) -> None:
     other = replace(recipe, model=replace(recipe.model, architecture="unet"))
     with pytest.raises(UsageError, match="architecture 'unet' is not known"):
-        run(other, tmp_path / "no data", tmp_path / "out")
+        run(other, tmp_path / "no data", Places(package=tmp_path / "out"))
 
 
 def test_a_folder_without_chips_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"manifest\.json"):
-        run(recipe, tmp_path, tmp_path / "out")
+        run(recipe, tmp_path, Places(package=tmp_path / "out"))

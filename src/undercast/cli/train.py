@@ -25,16 +25,21 @@ from undercast._optional import require
     type=click.Path(path_type=Path),
     help="Folder for the log and the checkpoint [OUT.work]; a run that was stopped goes on from there.",
 )
+@click.option(
+    "--ensemble",
+    type=click.Path(path_type=Path),
+    help="Write the networks of the recipe's folds here, too, as the members of one package.",
+)
 @click.option("--device", default="cpu", show_default=True, help="PyTorch device, such as cuda.")
-def command(recipe: Path, data: Path, out: Path, work: Path | None, device: str) -> None:
+def command(recipe: Path, data: Path, out: Path, work: Path | None, ensemble: Path | None, device: str) -> None:
     """Train the model of a recipe and write its package.
 
-    RECIPE is a TOML file. The log is OUT.work/log.jsonl, a JSON object per line: step, loss, rate, seconds, and
-    figures on simulated validation chips now and then.
+    RECIPE is a TOML file. Each folder of OUT.work has a log.jsonl with a JSON object per line: step, loss, rate,
+    seconds, and figures on simulated validation chips now and then.
     """
     require("torch", extra="train", purpose="train a model")
     from undercast.training.recipe import read_recipe
-    from undercast.training.run import run
+    from undercast.training.run import Places, run
 
     plan = read_recipe(recipe)
     console = Console(stderr=True)
@@ -47,5 +52,6 @@ def command(recipe: Path, data: Path, out: Path, work: Path | None, device: str)
                 tasks[what] = bar.add_task(what, total=total)
             bar.update(tasks[what], completed=done, total=total)
 
-        package = run(plan, data, out, work=work, device=device, progress=tell)
+        places = Places(package=out, work=work, ensemble=ensemble)
+        package = run(plan, data, places, device=device, progress=tell)
     click.echo(package)

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from undercast.bands import band_from_name
+from undercast.classes import CLEAR
+from undercast.simulation.fields import blur
 from undercast.training.chips import STORED_NODATA, STORED_SCALE, Chip
 from undercast.types import Float32, UInt8
 
 ABSENT = -1.0
 """Network input of an absent band or a pixel without data."""
+
+AIR_CHANCE = 0.3
+"""Share of chips to which air is added, or from which it is taken."""
+PASTED_AROUND_PX = 2.5
+"""Standard deviation of the Gaussian that widens what is pasted beyond its labels, in pixels."""
+MOST_PASTED = 0.8
+"""Share of a chip that clouds pasted onto it cover at most."""
 
 BAND_SETS: tuple[tuple[frozenset[str] | None, float], ...] = (
     (None, 0.42),
@@ -35,12 +46,15 @@ class AugmentPlan:
     """Smallest side of the cut, over ``crop``: below 1 the image is enlarged."""
     largest: float = 1.33
     """Largest side of the cut, over ``crop``: above 1 the image is reduced."""
-    gain: float = 0.05
+    gain: float = 0.08
     """Standard deviation of the gain that all bands share."""
-    band_gain: float = 0.02
+    band_gain: float = 0.03
     """Standard deviation of each band's own gain."""
-    offset: float = 0.004
+    offset: float = 0.005
     """Standard deviation of each band's offset, in reflectance."""
+    air: float = 0.02
+    """Standard deviation of what the air adds or a correction takes away at 0.48 um, in reflectance; it falls with the
+    cube of the wavelength (assumption)."""
     holes: float = 0.12
     """Chance of an area without data."""
 
@@ -64,6 +78,8 @@ def augment(chip: Chip, names: Sequence[str], plan: AugmentPlan, rng: np.random.
     layers = len(values)
     gain = (1 + rng.normal(0, plan.gain)) * (1 + rng.normal(0, plan.band_gain, (layers, 1, 1)))
     values = values * gain.astype(np.float32) + rng.normal(0, plan.offset, (layers, 1, 1)).astype(np.float32)
+    if rng.random() < AIR_CHANCE:
+        values += np.float32(rng.normal(0, plan.air)) * _air_colour(tuple(names))
     if rng.random() < 0.3:
         values += rng.normal(0, rng.uniform(0, 0.01), values.shape).astype(np.float32)
     values[missing] = ABSENT
@@ -99,6 +115,31 @@ def _cut(chip: Chip, plan: AugmentPlan, rng: np.random.Generator) -> tuple[np.nd
         mean = ((shrunk.astype(np.int32) + other) // 2).astype(np.int16)
         shrunk = np.where(both, mean, shrunk)
     return shrunk, possible[index][:, index]
+
+
+def paste(onto: tuple[Float32, UInt8], other: tuple[Float32, UInt8]) -> tuple[Float32, UInt8]:
+    """Paste the clouds and shadows of one augmented chip, and what is close to them, onto another.
+
+    A band that is absent in either is absent in what comes out. Chips without a cloud to paste, or nearly full of
+    them, leave the first as it is.
+    """
+    (below, possible), (image, sets) = onto, other
+    known = (sets > 0) & (sets & (1 << CLEAR) == 0)
+    region = blur(known.astype(np.float32), PASTED_AROUND_PX) > 0.1
+    if not 0.0 < region.mean() <= MOST_PASTED:
+        return onto
+    pasted = np.where(region, image, below)
+    absent = (image == ABSENT).all(axis=(1, 2)) | (below == ABSENT).all(axis=(1, 2))
+    pasted[absent] = ABSENT
+    return pasted, np.where(region, sets, possible)
+
+
+@cache
+def _air_colour(names: tuple[str, ...]) -> Float32:
+    """Share of what the air adds in the blue, ``(band, 1, 1)``; nothing in the cirrus band."""
+    wavelengths = np.array([band_from_name(name).center_wavelength for name in names])
+    share = np.minimum((wavelengths / 0.48) ** -3.0, 1.0) * np.array([name != "cirrus" for name in names])
+    return np.asarray(share[:, None, None], np.float32)
 
 
 def _kept(names: Sequence[str], rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.bool_]]:

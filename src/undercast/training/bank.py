@@ -91,14 +91,19 @@ def _make(index: int, *, plan: BankPlan, want: tuple[Band, ...], images: tuple[C
         image = _draw_image(images, rng)
         background = image.background
         made = simulate(image.sensor, seed=rng, background=background, gsd=image.gsd)
-        source = "simulated on real"
+        source, ground = "simulated on real", image.name
     else:
         sensor = load_sensor(str(rng.choice(list(SENSOR_CHANCES), p=list(SENSOR_CHANCES.values()))))
         gsd = float(np.exp(rng.uniform(np.log(10.0), np.log(60.0)))) if sensor.gsd < 100 else None
         gsd = float(rng.choice([333.0, 1000.0])) if gsd is None else gsd
         made = simulate(sensor, seed=rng, size=plan.size, gsd=gsd)
-        source = "simulated"
-    return _chip(made, want, name=f"{plan.seed}:{index}", source=source)
+        source, ground = "simulated", ""
+    return _chip(made, want, name=f"{plan.seed}:{index}:{ground}", source=source)
+
+
+def ground_of(chip: Chip) -> str:
+    """Name the real image under a chip's simulated clouds; empty where there is none."""
+    return chip.name.split(":", 2)[2] if chip.source == "simulated on real" else ""
 
 
 def _draw_image(images: Sequence[ClearImage], rng: np.random.Generator) -> ClearImage:

@@ -18,29 +18,36 @@ from torch import nn
 from undercast.classes import CLASS_NAMES
 from undercast.errors import TrainingError
 from undercast.training.augment import AugmentPlan, augment
-from undercast.training.chips import Chip
 from undercast.training.losses import set_cross_entropy
 from undercast.training.networks import WithProbabilities
+from undercast.training.operating_point import Judge
 
 LARGEST_DIFFERENCE = 1e-4
 """Largest difference in probability between the exported network and the original."""
 
 
-def fit_temperature(network: nn.Module, chips: Sequence[Chip], names: Sequence[str]) -> float:
-    """Find the temperature at which the probabilities fit the chips' possible sets best.
+def fit_temperature(judges: Sequence[Judge], names: Sequence[str]) -> float:
+    """Find the temperature at which the probabilities fit the possible sets best.
+
+    Args:
+        judges: Networks of logits, each with the chips that it is judged by.
+        names: Common names of the chips' layers.
 
     Returns:
         Number that the logits are divided by before the softmax.
     """
-    plan = AugmentPlan(gain=0, band_gain=0, offset=0, holes=0, smallest=1, largest=1)
-    pairs = [augment(chip, names, plan, np.random.default_rng(index)) for index, chip in enumerate(chips)]
-    possible = torch.from_numpy(np.stack([sets for _, sets in pairs]))
-    with torch.no_grad():
-        logits = torch.cat([network(torch.from_numpy(image)[None]) for image, _ in pairs])
-    ones = [1.0] * logits.shape[1]
-    weight = torch.ones(len(pairs))
+    plan = AugmentPlan(gain=0, band_gain=0, offset=0, air=0, holes=0, smallest=1, largest=1)
     tried = np.exp(np.linspace(np.log(0.5), np.log(3.0), 25))
-    losses = [float(set_cross_entropy(logits / value, possible, ones, weight)) for value in tried]
+    losses = np.zeros(len(tried))
+    for network, chips in judges:
+        for index, chip in enumerate(chips):
+            image, sets = augment(chip, names, plan, np.random.default_rng(index))
+            with torch.no_grad():
+                logits = network(torch.from_numpy(image)[None])
+            ones, weight = [1.0] * logits.shape[1], torch.tensor([chip.weight])
+            for position, value in enumerate(tried):
+                loss = set_cross_entropy(logits / value, torch.from_numpy(sets)[None], ones, weight)
+                losses[position] += float(loss) * chip.weight
     return float(tried[int(np.argmin(losses))])
 
 

@@ -21,12 +21,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from undercast.classes import CLASS_NAMES, CLOUD_SHADOW, THICK_CLOUD, THIN_CLOUD
 from undercast.errors import TrainingError
-from undercast.training.augment import augment
+from undercast.training.augment import augment, paste
 from undercast.training.bank import make_bank
 from undercast.training.chips import Chip, file_hash, read_chips, read_clear_images, read_manifest
 from undercast.training.losses import set_cross_entropy, set_masks, soft_dice
 from undercast.training.networks import build
 from undercast.training.recipe import Recipe
+from undercast.types import Float32, UInt8
 
 logger = logging.getLogger(__name__)
 
@@ -114,15 +115,24 @@ class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
         plan = self.recipe.optimise
         rng = np.random.default_rng((plan.seed, self.start + index))
         chips = [self._draw(rng) for _ in range(plan.batch)]
-        pairs = [augment(chip, self.recipe.model.bands, self.recipe.augment, rng) for chip in chips]
+        pairs = [self._vary(chip, rng) for chip in chips]
         images = torch.from_numpy(np.stack([image for image, _ in pairs]))
         possible = torch.from_numpy(np.stack([sets for _, sets in pairs]))
         return images, possible, torch.tensor([chip.weight for chip in chips])
 
+    def _vary(self, chip: Chip, rng: np.random.Generator) -> tuple[Float32, UInt8]:
+        """Augment a chip; onto a real one the clouds of another are pasted now and then."""
+        names, plan = self.recipe.model.bands, self.recipe.augment
+        pair = augment(chip, names, plan, rng)
+        if chip.source.startswith("simulated") or rng.random() >= self.recipe.data.paste:
+            return pair
+        other = _draw_real(self.pools.real, rng)
+        return paste(pair, augment(other, names, plan, rng)) if other.weight >= chip.weight else pair
+
     def _draw(self, rng: np.random.Generator) -> Chip:
         draw = rng.random()
         data, pools = self.recipe.data, self.pools
-        if draw < data.real:
+        if draw < data.real and pools.real:
             return _draw_real(pools.real, rng)
         pool = pools.on_real if draw < data.real + data.on_real and pools.on_real else pools.simulated
         return pool[int(rng.integers(len(pool)))]
@@ -133,7 +143,7 @@ def _draw_real(chips: Sequence[Chip], rng: np.random.Generator) -> Chip:
     labelled = [chip for chip in chips if (chip.possible & 0b0110).any()]
     shadowed = [chip for chip in labelled if (chip.possible == 1 << CLOUD_SHADOW).mean() > 0.002]
     clear = [chip for chip in chips if not (chip.possible & 0b0110).any()]
-    groups = [(labelled, 0.55), (shadowed, 0.25), (clear, 0.2)]
+    groups = [(labelled, 0.5), (shadowed, 0.25), (clear, 0.25)]
     groups = [(group, chance) for group, chance in groups if group]
     chances = np.array([chance for _, chance in groups])
     group = groups[int(rng.choice(len(groups), p=chances / chances.sum()))][0]
@@ -147,8 +157,9 @@ def train(
     *,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    initial: nn.Module | None = None,
 ) -> Trained:
-    """Train a network.
+    """Train a network, from random weights or from those of ``initial``.
 
     Writes ``log.jsonl`` (a line per ``log_every`` steps) and ``checkpoint.pt`` into ``work``; where a
     checkpoint of the same recipe lies there, goes on from it and ends with the same weights as an unbroken
@@ -162,6 +173,8 @@ def train(
     plan = recipe.optimise
     torch.manual_seed(plan.seed)
     network = build(recipe.model.architecture, bands=len(recipe.bands), classes=len(CLASS_NAMES)).to(device)
+    if initial is not None:
+        network.load_state_dict(initial.state_dict())
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = get_ema_multi_avg_fn(plan.ema)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)

@@ -13,10 +13,11 @@ from undercast.bands import COMMON_WAVELENGTHS
 from undercast.classes import THICK_CLOUD, THIN_CLOUD
 from undercast.training.augment import ABSENT
 from undercast.training.chips import STORED_NODATA, STORED_SCALE, Chip
+from undercast.types import Float32
 
 BETAS: dict[str, float] = {"balanced": 1.0, "f2": 2.0}
 """Preset -> beta of the F-score that it is chosen for."""
-TRIED = np.arange(0.10, 0.61, 0.05)
+TRIED = np.arange(0.05, 0.71, 0.05)
 """Thresholds that are tried."""
 KEPT: tuple[frozenset[str], ...] = (
     frozenset(COMMON_WAVELENGTHS),
@@ -31,17 +32,19 @@ TRUSTED = 0.5
 _CLOUD = (1 << THICK_CLOUD) | (1 << THIN_CLOUD)
 
 
-def choose_presets(
-    network: nn.Module, chips: Sequence[Chip], names: Sequence[str], *, temperature: float
-) -> dict[str, dict[str, float]]:
+Judge = tuple[nn.Module, Sequence[Chip]]
+"""A network that gives logits, and chips for it to be judged by."""
+
+
+def choose_presets(judges: Sequence[Judge], names: Sequence[str], *, temperature: float) -> dict[str, dict[str, float]]:
     """Choose a threshold on cloud for each preset: the best mean F-score over sources of labelled chips and band sets.
 
     The sum of all kinds of cloud is held against it, so that two kinds that share the probability do not lose to clear.
-    Where the chips were trained on, the threshold leans to what the network has learnt by heart.
+    Where a network was trained on its chips, the threshold leans to what it has learnt by heart: hold them out.
 
     Args:
-        network: Gives logits.
-        chips: Real or simulated chips; those without a labelled cloud, or with labels not trusted, are passed over.
+        judges: Networks with real or simulated chips; those without a labelled cloud, or with labels not trusted, are
+            passed over.
         names: Common names of the chips' layers.
         temperature: What logits are divided by.
 
@@ -49,23 +52,34 @@ def choose_presets(
         Preset -> ``{"cloud": threshold}``; 0.5 where no chip has clouds.
     """
     counts: dict[tuple[str, int], NDArray[np.int64]] = {}
-    for chip in chips:
-        if chip.weight < TRUSTED or not (chip.possible & _CLOUD).any():
-            continue
-        for number, kept in enumerate(KEPT):
-            found = _counts(network, chip, [name in kept for name in names], temperature)
-            counts[chip.source, number] = counts.get((chip.source, number), np.zeros_like(found)) + found
+    for network, chips in judges:
+        for chip in chips:
+            if chip.weight < TRUSTED or not (chip.possible & _CLOUD).any():
+                continue
+            for number, kept in enumerate(KEPT):
+                found = _counts(network, chip, [name in kept for name in names], temperature)
+                counts[chip.source, number] = counts.get((chip.source, number), np.zeros_like(found)) + found
     if not counts:
         return {name: {"cloud": 0.5} for name in BETAS}
     presets = {}
     for name, beta in BETAS.items():
-        mean = np.mean([_f_beta(found, beta) for found in counts.values()], axis=0)
+        mean = np.mean([f_beta(found, beta) for found in counts.values()], axis=0)
         presets[name] = {"cloud": round(float(TRIED[int(np.argmax(mean))]), 2)}
     return presets
 
 
-def _counts(network: nn.Module, chip: Chip, kept: Sequence[bool], temperature: float) -> NDArray[np.int64]:
-    """Count true positives, false positives and false negatives of a chip at each threshold, ``(3, threshold)``."""
+def chip_probabilities(network: nn.Module, chip: Chip, kept: Sequence[bool], temperature: float) -> Float32:
+    """Put a whole chip through a network.
+
+    Args:
+        network: Gives logits.
+        chip: Of any size.
+        kept: Which of its layers the network gets to see.
+        temperature: What logits are divided by.
+
+    Returns:
+        Probabilities ``(class, y, x)``.
+    """
     values = chip.stored * np.float32(STORED_SCALE)
     values[chip.stored == STORED_NODATA] = ABSENT
     values[~np.array(kept)] = ABSENT
@@ -73,14 +87,20 @@ def _counts(network: nn.Module, chip: Chip, kept: Sequence[bool], temperature: f
     grown = np.pad(values, ((0, 0), (0, -height % 32), (0, -width % 32)), mode="symmetric")
     with torch.no_grad():
         logits = network(torch.from_numpy(grown.astype(np.float32))[None])[0, :, :height, :width]
-    probability = torch.softmax(logits / temperature, dim=0)[[THICK_CLOUD, THIN_CLOUD]].sum(dim=0).numpy()
+    return np.asarray(torch.softmax(logits / temperature, dim=0).numpy(), np.float32)
+
+
+def _counts(network: nn.Module, chip: Chip, kept: Sequence[bool], temperature: float) -> NDArray[np.int64]:
+    """Count true positives, false positives and false negatives of a chip at each threshold, ``(3, threshold)``."""
+    probability = chip_probabilities(network, chip, kept, temperature)[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0)
     cloud = (chip.possible & _CLOUD > 0) & (chip.possible & ~np.uint8(_CLOUD) == 0)
     other = (chip.possible > 0) & (chip.possible & _CLOUD == 0)
     found = probability[None] >= TRIED[:, None, None]
     return np.stack([(found & cloud).sum((1, 2)), (found & other).sum((1, 2)), (~found & cloud).sum((1, 2))])
 
 
-def _f_beta(counts: NDArray[np.int64], beta: float) -> NDArray[np.float64]:
+def f_beta(counts: NDArray[np.int64], beta: float) -> NDArray[np.float64]:
+    """F-score of true positives, false positives and false negatives, ``(3, ...)``; 0 where there are none."""
     hit, false, missed = counts
     total = (1 + beta**2) * hit + beta**2 * missed + false
     return np.asarray((1 + beta**2) * hit / np.maximum(total, 1), np.float64)

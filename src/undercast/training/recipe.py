@@ -47,6 +47,10 @@ class DataPlan:
     """Share of each batch that is real, labelled chips."""
     on_real: float = 0.3
     """Share of each batch with simulated clouds on real backgrounds; the rest is simulated."""
+    paste: float = 0.0
+    """Share of the real chips onto which the clouds of another one are pasted."""
+    folds: int = 0
+    """Parts that the real scenes are split into, each judged by a network that has not seen it; 0: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,10 @@ class OptimisePlan:
 
     steps: int
     """Steps of the optimiser."""
+    pretrain_steps: int = 0
+    """Steps on simulated chips alone, before; the networks of all folds start from there."""
+    pretrain_rate: float = 2e-3
+    """Highest learning rate of these."""
     seed: int = 0
     """Seed of weights, batches and augmentation."""
     batch: int = 8
@@ -177,6 +185,9 @@ def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         fine,
         f"[data]: real and on_real must be shares, together at most 1, got {data.real}, {data.on_real}.",
     )
+    yield 0 <= data.paste <= 1, f"[data]: paste must be in [0, 1], got {data.paste:g}."
+    yield data.folds >= 0 and data.folds != 1, f"[data]: folds must be 0 or at least 2, got {data.folds}."
+    yield optimise.pretrain_steps >= 0, f"[optimise]: pretrain_steps must be at least 0, got {optimise.pretrain_steps}."
     fine = crop >= MULTIPLE and crop % MULTIPLE == 0
     yield fine, f"[augment]: crop must be a multiple of {MULTIPLE} px, got {crop}."
     fine = 0 < recipe.augment.smallest <= recipe.augment.largest

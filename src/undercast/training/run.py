@@ -6,22 +6,27 @@ import json
 import logging
 import platform
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from undercast.errors import OutputExistsError
+from undercast.errors import OutputExistsError, UsageError
 from undercast.model_spec import ModelBand, ModelSpec
 from undercast.models.package import PackageDetails, write_package
 from undercast.training.chips import read_manifest
 from undercast.training.export import fit_temperature, to_onnx
+from undercast.training.folds import only, split, without
+from undercast.training.held_out import score
 from undercast.training.loop import Pools, Trained, make_pools, train, validate
 from undercast.training.networks import check_architecture
-from undercast.training.operating_point import choose_presets
+from undercast.training.operating_point import Judge, choose_presets
 from undercast.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
 
 logger = logging.getLogger(__name__)
 
@@ -29,23 +34,28 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done and how much there is."""
 
 
-def run(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    *,
-    work: Path | None = None,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the files of a run go."""
+
+    package: Path
+    """Model package to write; it must not exist."""
+    work: Path | None = None
+    """Folder for logs and checkpoints; beside the package unless given. A run that was stopped goes on."""
+    ensemble: Path | None = None
+    """Model package of the networks of the folds, to write beside; it must not exist."""
+
+
+def run(recipe: Recipe, data: Path, places: Places, *, device: str = "cpu", progress: Progress | None = None) -> Path:
     """Train the model of a recipe and write its package.
+
+    First on simulated chips alone where the recipe says so; from there once without each fold of the real scenes, which
+    the operating points and the temperature are found on, and once with all of them, which gives the weights.
 
     Args:
         recipe: What to train.
         data: Folder with ``manifest.json`` and chips.
-        out: Folder of the package, which must not exist.
-        work: Folder for the log and the checkpoint; beside ``out`` unless given. A run that was stopped goes
-            on.
+        places: Where the files go.
         device: Device of PyTorch.
         progress: Called now and then.
 
@@ -54,24 +64,102 @@ def run(
 
     Raises:
         TrainingError: If the data or the recipe are wrong.
-        UsageError: If the architecture is not known.
-        OutputExistsError: If ``out`` exists.
+        UsageError: If the architecture is not known, or an ensemble is asked for without folds.
+        OutputExistsError: If a package exists.
     """
-    if out.exists():
-        msg = f"model package {out} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
+    for path in (places.package, places.ensemble):
+        if path is not None and path.exists():
+            msg = f"model package {path} exists already. Remove it first, or write to another folder."
+            raise OutputExistsError(msg)
+    if places.ensemble is not None and not recipe.data.folds:
+        msg = "an ensemble is made of the networks of the folds: expected folds of at least 2 in [data], got 0."
+        raise UsageError(msg)
     check_architecture(recipe.model.architecture)
-    work = work or out.with_name(f"{out.name}.work")
     tell = progress or (lambda _what, _done, _total: None)
     pools = make_pools(recipe, data, lambda done, total: tell("simulating", done, total))
-    trained = train(recipe, pools, work, device=device, progress=lambda done, total: tell("training", done, total))
+    work = places.work or places.package.with_name(f"{places.package.name}.work")
+    trained, judges = _train_all(recipe, pools, work, device, tell)
     tell("exporting", 0, 1)
-    temperature = fit_temperature(trained.network, pools.validation, recipe.model.bands)
-    weights = to_onnx(trained.network, len(recipe.bands), temperature=temperature)
-    judges = [*pools.real, *pools.validation]
-    presets = choose_presets(trained.network, judges, recipe.model.bands, temperature=temperature)
-    validation = validate(trained.network, pools.validation, recipe)
-    record = _record(recipe, pools, trained, validation) | {"temperature": temperature, "presets": presets}
+    record = _judge(recipe, pools, trained, judges)
+    package = _write(places.package, recipe, data, {recipe.model.id: trained.network}, record)
+    if places.ensemble is not None:
+        members = {f"member-{number}": network for number, (network, _) in enumerate(judges[:-1], start=1)}
+        named = replace(
+            recipe,
+            model=replace(
+                recipe.model,
+                id=f"{recipe.model.id}-ensemble",
+                title=f"{recipe.model.title}, ensemble of {len(members)}",
+            ),
+        )
+        _write(places.ensemble, named, data, members, record)
+    tell("exporting", 1, 1)
+    return package
+
+
+def _train_all(recipe: Recipe, pools: Pools, work: Path, device: str, tell: Progress) -> tuple[Trained, list[Judge]]:
+    """Train the network, and one without each fold.
+
+    Returns:
+        The network, and who is judged by what: each fold's network by the fold, the network itself by simulated chips
+        (without folds by the real ones, too).
+    """
+    plan = recipe.optimise
+    initial = None
+    if plan.pretrain_steps:
+        alone = replace(
+            recipe,
+            data=replace(recipe.data, real=0.0, on_real=0.0),
+            optimise=replace(plan, steps=plan.pretrain_steps, learning_rate=plan.pretrain_rate),
+        )
+        initial = train(
+            alone,
+            pools,
+            work / "pretrain",
+            device=device,
+            progress=lambda done, total: tell("training on simulated chips", done, total),
+        ).network
+    judges: list[Judge] = []
+    folds = split(pools.real, recipe.data.folds) if recipe.data.folds else ()
+    for number, names in enumerate(folds, start=1):
+        seeded = replace(recipe, optimise=replace(plan, seed=plan.seed + number))
+        what = f"training without fold {number} of {len(folds)}"
+        fold = train(
+            seeded,
+            without(pools, names),
+            work / f"fold-{number}",
+            device=device,
+            progress=lambda done, total, what=what: tell(what, done, total),  # type: ignore[misc]
+            initial=initial,
+        )
+        judges.append((fold.network, only(pools, names)))
+    trained = train(
+        recipe,
+        pools,
+        work / "all",
+        device=device,
+        progress=lambda done, total: tell("training", done, total),
+        initial=initial,
+    )
+    judges.append((trained.network, pools.validation if folds else [*pools.real, *pools.validation]))
+    return trained, judges
+
+
+def _judge(recipe: Recipe, pools: Pools, trained: Trained, judges: Sequence[Judge]) -> dict[str, Any]:
+    """Find temperature and operating points, and put them on record with what they were found on."""
+    names = recipe.model.bands
+    temperature = fit_temperature(judges, names)
+    presets = choose_presets(judges, names, temperature=temperature)
+    held_out = None
+    if recipe.data.folds:
+        held_out = score(judges[:-1], names, temperature=temperature, thresholds=presets["balanced"])
+    found = {"temperature": temperature, "presets": presets, "held_out": held_out}
+    return _record(recipe, pools, trained, validate(trained.network, pools.validation, recipe)) | found
+
+
+def _write(folder: Path, recipe: Recipe, data: Path, networks: Mapping[str, nn.Module], record: dict[str, Any]) -> Path:
+    """Export networks and write them as one package."""
+    bands, temperature = len(recipe.bands), record["temperature"]
     details = PackageDetails(
         architecture=recipe.model.architecture,
         created=datetime.now(tz=UTC),
@@ -81,12 +169,11 @@ def run(
         ),
         card=_card(recipe, data, record),
         evaluation=record,
-        total_parameters=sum(value.numel() for value in trained.network.parameters()),
+        total_parameters=sum(value.numel() for value in next(iter(networks.values())).parameters()),
         hyperparameters=_plain(asdict(recipe.optimise)),
     )
-    package = write_package(out, spec_of(recipe, presets), {recipe.model.id: weights}, details)
-    tell("exporting", 1, 1)
-    return package
+    weights = {name: to_onnx(network, bands, temperature=temperature) for name, network in networks.items()}
+    return write_package(folder, spec_of(recipe, record["presets"]), weights, details)
 
 
 def spec_of(recipe: Recipe, presets: Mapping[str, Mapping[str, float]] | None = None) -> ModelSpec:

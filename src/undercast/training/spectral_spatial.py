@@ -1,0 +1,96 @@
+"""The architecture of the embedded model: a pixel-wise spectral branch beside a U-Net at half resolution."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+WIDTHS = (32, 48, 64, 80, 112)
+"""Features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the resolution."""
+
+
+class Conv(nn.Sequential):
+    """Convolution, batch normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, kernel: int = 3) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a short cut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = Conv(width, width)
+        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep shape ``(batch, width, y, x)``."""
+        return torch.relu(x + self.second(self.first(x)))
+
+
+class Merge(nn.Module):
+    """Brings coarse features to the resolution of the finer ones and joins both."""
+
+    def __init__(self, coarse: int, fine: int) -> None:
+        super().__init__()
+        self.narrow = Conv(coarse, fine, kernel=1)
+        self.join = Conv(2 * fine, fine)
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """Give ``(batch, fine, y, x)`` at the finer resolution."""
+        grown = nn.functional.interpolate(self.narrow(coarse), scale_factor=2.0, mode="nearest")
+        joined: Tensor = self.join(torch.cat([grown, fine], dim=1))
+        return joined
+
+
+class SpectralSpatial(nn.Module):
+    """A pixel-wise spectral branch beside a U-Net that works at half resolution and less.
+
+    Takes reflectance ``(batch, band, y, x)`` with -1 where a band is absent or a pixel has no data, and tells itself
+    which values are there. Sides must be multiples of 32. The pixel-wise branch beside a spatial one is the idea of the
+    "1DPW" networks of FDR4VGT-CLOUD.
+    """
+
+    def __init__(self, bands: int, classes: int, widths: Sequence[int] = WIDTHS) -> None:
+        super().__init__()
+        spectral = 16
+        self.pixel = nn.Sequential(
+            nn.Conv2d(2 * bands, 32, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(32, spectral, 1),
+            nn.ReLU(inplace=True),
+        )
+        self.stem = Conv(5 * bands, widths[0])
+        self.levels = nn.ModuleList([Conv(widths[0], widths[0])])
+        for above, below in itertools.pairwise(widths):
+            self.levels.append(nn.Sequential(Conv(above, below, stride=2), Residual(below)))
+        self.deep = Residual(widths[-1])
+        self.merge = nn.ModuleList([Merge(below, above) for above, below in itertools.pairwise(widths)])
+        self.spread = nn.Conv2d(widths[0], spectral, 1)
+        self.head = nn.Sequential(nn.Conv2d(2 * spectral, 24, 1), nn.ReLU(inplace=True), nn.Conv2d(24, classes, 1))
+
+    def forward(self, reflectance: Tensor) -> Tensor:
+        """Give logits ``(batch, class, y, x)``."""
+        present = (reflectance > -0.5).to(reflectance.dtype)
+        values = (torch.log(reflectance.clamp(0.0, 2.0) + 0.02) + 1.8) * present
+        pixel = self.pixel(torch.cat([values, present], dim=1))
+        halved = [nn.functional.pixel_unshuffle(values, 2), nn.functional.avg_pool2d(present, 2)]
+        x = self.stem(torch.cat(halved, dim=1))
+        seen = []
+        for level in self.levels:
+            x = level(x)
+            seen.append(x)
+        x = self.deep(x)
+        for merge, above in zip(reversed(self.merge), reversed(seen[:-1]), strict=True):
+            x = merge(x, above)
+        spatial = nn.functional.interpolate(self.spread(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+        logits: Tensor = self.head(torch.cat([pixel, spatial], dim=1))
+        return logits
