@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OPTIONS = ("--sensor", "spot-5-hrg", "--size", "32")
 
 
-def test_each_scene_is_two_rasters_and_an_entry_of_the_manifest(cli: Callable[..., Result], tmp_path: Path) -> None:
+def test_each_scene_is_three_rasters_and_an_entry_of_the_manifest(cli: Callable[..., Result], tmp_path: Path) -> None:
     result = cli("simulate", *OPTIONS, "-n", "2", "--seed", "7", "-o", tmp_path, "--json")
     told = [json.loads(line) for line in result.stdout.splitlines()]
     manifest = json.loads((tmp_path / "manifest.json").read_text())
@@ -25,8 +25,8 @@ def test_each_scene_is_two_rasters_and_an_entry_of_the_manifest(cli: Callable[..
     assert result.exit_code == 0
     assert [scene["seed"] for scene in told] == [7, 8]
     assert [scene["name"] for scene in manifest["scenes"]] == [scene["name"] for scene in told]
-    assert all(Path(scene["scene"]).is_file() and Path(scene["reference"]).is_file() for scene in told)
-    assert len(list(tmp_path.iterdir())) == 5
+    assert all(Path(scene[key]).is_file() for scene in told for key in ("scene", "reference", "elevation"))
+    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_the_same_seed_gives_the_same_pixels(cli: Callable[..., Result], tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def drawn(reflectance: np.ndarray | None = None) -> Simulated:
         gsd=20.0,
         sun=SunAngles(zenith=30.0, azimuth=150.0),
         sensor=SPOT,
-        elevation=np.zeros((2, 3), np.float32),
+        elevation=np.array([[0, 1, 2], [3, 4, 5]], np.float32),
     )
 
 
@@ -81,6 +81,21 @@ def test_reflectance_survives_to_half_a_digital_number_and_is_never_nodata(
 
     assert dn.min() > 0
     np.testing.assert_allclose(dn * 1e-4 - 0.1, np.clip(values, -0.0999, 6.4535), atol=0.51e-4)
+
+
+def test_a_pixel_without_data_is_nodata(tmp_path: Path) -> None:
+    values = np.full((4, 2, 3), 0.25, np.float32)
+    values[:, 1, 2] = np.nan
+    told = write(tmp_path, drawn(values))
+    with rasterio.open(tmp_path / told.scene) as raster:
+        assert raster.dataset_mask().tolist() == [[255, 255, 255], [255, 255, 0]]
+
+
+def test_the_elevation_is_in_metres(tmp_path: Path) -> None:
+    told = write(tmp_path, drawn())
+    with rasterio.open(tmp_path / told.elevation) as raster:
+        assert raster.units == ("m",)
+        np.testing.assert_array_equal(raster.read(1), [[0, 1, 2], [3, 4, 5]])
 
 
 def test_the_largest_sensor_pixel_still_lies_in_the_zone(tmp_path: Path) -> None:

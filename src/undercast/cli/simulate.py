@@ -56,8 +56,9 @@ def command(
 ) -> None:
     """Simulate scenes of a sensor, with reference class maps.
 
-    Each scene is a GeoTIFF with the sensor's bands and a second one with its class map: 0 clear, 1 thick
-    cloud, 2 thin cloud, 3 cloud shadow, 255 where the class is left open. manifest.json lists them. The
+    Each scene is a GeoTIFF with the sensor's bands, a second one with its class map (0 clear, 1 thick cloud,
+    2 thin cloud, 3 cloud shadow, 255 where the class is left open) and a third one with the elevation of its
+    ground in metres. manifest.json lists them. The
     scenes pretend to lie in UTM zone 31 north, all at the same place.
     """
     chosen = load_sensor(sensor)
@@ -76,7 +77,7 @@ def command(
         scenes.append(files)
         if as_json:
             folder = output.absolute()
-            paths = {"scene": str(folder / files.scene), "reference": str(folder / files.reference)}
+            paths = {key: str(folder / getattr(files, key)) for key in ("scene", "reference", "elevation")}
             print_json({**files.to_dict(), **paths})
         else:
             click.echo(f"{output / files.scene}  ({files.level}, reference {files.reference})")

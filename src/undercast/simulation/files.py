@@ -1,4 +1,4 @@
-"""Simulated scenes as files: a GeoTIFF with the sensor's bands and a class map of what is certain."""
+"""Simulated scenes as files: the sensor's bands, a class map of what is certain, and the elevation of the ground."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from undercast.types import NODATA
 SCALING = Scaling(scale=1e-4, offset=-0.1)
 """Stored digital numbers; the offset lets the noise around reflectance 0 survive."""
 DN_NODATA = 0
-"""Digital number of a pixel without data; a simulated scene has none."""
+"""Digital number of a pixel without data."""
 CRS = "EPSG:32631"
 """Where the scenes pretend to lie: UTM zone 31 north."""
 CENTER = (500_000.0, 5_000_000.0)
@@ -43,6 +43,8 @@ class SimulatedFiles:
     """File name of the scene's bands."""
     reference: str
     """File name of its class map: 0 clear, 1 thick cloud, 2 thin cloud, 3 cloud shadow, 255 left open."""
+    elevation: str
+    """File name of the elevation of its ground, in metres."""
     sensor: str
     """Sensor id."""
     level: str
@@ -61,9 +63,9 @@ class SimulatedFiles:
         return asdict(self)
 
 
-def file_names(name: str) -> tuple[str, str]:
-    """Name a scene's two files: bands and reference."""
-    return f"{name}.tif", f"{name}_reference.tif"
+def file_names(name: str) -> tuple[str, str, str]:
+    """Name a scene's files: bands, reference and elevation."""
+    return f"{name}.tif", f"{name}_reference.tif", f"{name}_elevation.tif"
 
 
 def refuse_existing(folder: Path, names: list[str]) -> None:
@@ -92,7 +94,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write_simulated(simulated: Simulated, folder: Path, *, name: str, seed: int, software: str) -> SimulatedFiles:
-    """Write a simulated scene and its reference.
+    """Write a simulated scene, its reference and its elevation.
 
     Each file appears whole or not at all; an older one is replaced.
 
@@ -107,11 +109,12 @@ def write_simulated(simulated: Simulated, folder: Path, *, name: str, seed: int,
         OutputError: If the files cannot be written.
     """
     make_folder(folder)
-    scene_name, reference_name = file_names(name)
+    scene_name, reference_name, elevation_name = file_names(name)
     files = SimulatedFiles(
         name=name,
         scene=scene_name,
         reference=reference_name,
+        elevation=elevation_name,
         sensor=simulated.sensor.id,
         level=simulated.level,
         gsd=simulated.gsd,
@@ -128,6 +131,7 @@ def write_simulated(simulated: Simulated, folder: Path, *, name: str, seed: int,
     }
     place(folder / scene_name, _scene_bytes(simulated, tags))
     place(folder / reference_name, _reference_bytes(simulated, tags))
+    place(folder / elevation_name, _elevation_bytes(simulated, tags))
     return files
 
 
@@ -162,8 +166,10 @@ def place(path: Path, content: bytes) -> None:
 
 
 def _scene_bytes(simulated: Simulated, tags: Mapping[str, str]) -> bytes:
-    """Encode the bands; 0 is kept free for nodata."""
-    dn = np.maximum(SCALING.to_dn(simulated.reflectance), DN_NODATA + 1)
+    """Encode the bands; 0 is kept for pixels without data."""
+    missing = np.isnan(simulated.reflectance)
+    dn = np.maximum(SCALING.to_dn(np.where(missing, np.float32(0), simulated.reflectance)), DN_NODATA + 1)
+    dn[missing] = DN_NODATA
     with MemoryFile() as memory:
         with memory.open(**_profile(dn, simulated.gsd, nodata=DN_NODATA), predictor=2) as raster:
             raster.write(dn)
@@ -189,12 +195,24 @@ def _reference_bytes(simulated: Simulated, tags: Mapping[str, str]) -> bytes:
         return bytes(memory.getbuffer())
 
 
+def _elevation_bytes(simulated: Simulated, tags: Mapping[str, str]) -> bytes:
+    """Encode the elevation, in metres."""
+    elevation = simulated.elevation[np.newaxis].astype(np.float32)
+    with MemoryFile() as memory:
+        with memory.open(**_profile(elevation, simulated.gsd, nodata=None), predictor=3) as raster:
+            raster.write(elevation)
+            raster.update_tags(**tags)
+            raster.set_band_description(1, "elevation")
+            raster.units = ("m",)
+        return bytes(memory.getbuffer())
+
+
 def _rgba(color: str) -> tuple[int, int, int, int]:
     red, green, blue = bytes.fromhex(color.removeprefix("#"))
     return red, green, blue, 255
 
 
-def _profile(values: NDArray[np.generic], gsd: float, *, nodata: int) -> dict[str, Any]:
+def _profile(values: NDArray[np.generic], gsd: float, *, nodata: int | None) -> dict[str, Any]:
     """Describe a raster around the place where the scenes pretend to lie."""
     count, height, width = values.shape
     left, top = CENTER[0] - gsd * width / 2, CENTER[1] + gsd * height / 2

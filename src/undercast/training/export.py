@@ -11,8 +11,10 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from undercast.classes import CLASS_NAMES
@@ -22,8 +24,12 @@ from undercast.training.losses import set_cross_entropy
 from undercast.training.networks import WithProbabilities
 from undercast.training.operating_point import Judge
 
+SMALL = 64
+"""Weights with fewer values than this stay in single precision."""
 LARGEST_DIFFERENCE = 1e-4
 """Largest difference in probability between the exported network and the original."""
+LARGEST_ROUNDING = 1e-2
+"""Largest such difference after the weights were rounded to half precision."""
 
 
 def fit_temperature(judges: Sequence[Judge], names: Sequence[str]) -> float:
@@ -78,11 +84,29 @@ def to_onnx(network: nn.Module, bands: int, *, temperature: float = 1.0) -> byte
             verbose=False,
         )
         weights = path.read_bytes()
-    _compare(module, weights, bands)
-    return weights
+    _compare(module, weights, bands, allowed=LARGEST_DIFFERENCE)
+    halved = _halved(weights)
+    _compare(module, halved, bands, allowed=LARGEST_ROUNDING)
+    return halved
 
 
-def _compare(module: nn.Module, weights: bytes, bands: int) -> None:
+def _halved(model: bytes) -> bytes:
+    """Store large weights in half precision, to be widened when the model is loaded: half the size."""
+    graph_of = onnx.load_model_from_string(model)
+    graph = graph_of.graph
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < SMALL:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        widen = helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT, name=f"{name}.widen")
+        graph.node.insert(0, widen)
+    stored: bytes = graph_of.SerializeToString()
+    return stored
+
+
+def _compare(module: nn.Module, weights: bytes, bands: int, *, allowed: float) -> None:
     session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
     for shape in ((1, bands, 32, 160), (3, bands, 128, 96)):
         image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
@@ -94,8 +118,8 @@ def _compare(module: nn.Module, weights: bytes, bands: int) -> None:
             msg = f"the exported network gives shape {got.shape}, expected {wanted.shape}."
             raise TrainingError(msg)
         difference = float(np.abs(got - wanted).max())
-        if not difference <= LARGEST_DIFFERENCE:
-            msg = f"the exported network differs by {difference:.2g} in probability, more than {LARGEST_DIFFERENCE:g}."
+        if not difference <= allowed:
+            msg = f"the exported network differs by {difference:.2g} in probability, more than {allowed:g}."
             raise TrainingError(msg)
 
 

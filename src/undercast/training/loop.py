@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
@@ -105,6 +107,7 @@ class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self.recipe = recipe
         self.pools = pools
         self.start = start
+        self.groups = _groups(pools.real)
 
     def __len__(self) -> int:
         """Count the batches that are left."""
@@ -126,28 +129,42 @@ class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
         pair = augment(chip, names, plan, rng)
         if chip.source.startswith("simulated") or rng.random() >= self.recipe.data.paste:
             return pair
-        other = _draw_real(self.pools.real, rng)
+        other = self._draw_real(rng)
         return paste(pair, augment(other, names, plan, rng)) if other.weight >= chip.weight else pair
 
     def _draw(self, rng: np.random.Generator) -> Chip:
         draw = rng.random()
         data, pools = self.recipe.data, self.pools
         if draw < data.real and pools.real:
-            return _draw_real(pools.real, rng)
+            return self._draw_real(rng)
         pool = pools.on_real if draw < data.real + data.on_real and pools.on_real else pools.simulated
         return pool[int(rng.integers(len(pool)))]
 
+    def _draw_real(self, rng: np.random.Generator) -> Chip:
+        """Draw a kind of chip, then a chip of it."""
+        chances = np.array([chance for _, _, chance in self.groups])
+        group, within, _ = self.groups[int(rng.choice(len(self.groups), p=chances / chances.sum()))]
+        return group[int(rng.choice(len(group), p=within))]
 
-def _draw_real(chips: Sequence[Chip], rng: np.random.Generator) -> Chip:
-    """Draw a source kind first, so that many small clear chips do not crowd out the few labelled ones."""
+
+def _groups(chips: Sequence[Chip]) -> list[tuple[list[Chip], NDArray[np.float64], float]]:
+    """Sort real chips by what they show, so that many small clear ones do not crowd out the few labelled ones.
+
+    Returns:
+        For each kind its chips, the chance of each among them, and the chance of the kind. Within a kind, a source's
+        share grows with the square root of its size and with the trust in its labels.
+    """
     labelled = [chip for chip in chips if (chip.possible & 0b0110).any()]
     shadowed = [chip for chip in labelled if (chip.possible == 1 << CLOUD_SHADOW).mean() > 0.002]
-    clear = [chip for chip in chips if not (chip.possible & 0b0110).any()]
-    groups = [(labelled, 0.5), (shadowed, 0.25), (clear, 0.25)]
-    groups = [(group, chance) for group, chance in groups if group]
-    chances = np.array([chance for _, chance in groups])
-    group = groups[int(rng.choice(len(groups), p=chances / chances.sum()))][0]
-    return group[int(rng.integers(len(group)))]
+    cloudy = {chip.name for chip in labelled}
+    clear = [chip for chip in chips if chip.name not in cloudy]
+    groups = []
+    for group, chance in ((labelled, 0.5), (shadowed, 0.25), (clear, 0.25)):
+        sizes = Counter(chip.source for chip in group)
+        chances = np.array([chip.weight * sizes[chip.source] ** -0.5 for chip in group])
+        if group:
+            groups.append((group, chances / chances.sum(), chance))
+    return groups
 
 
 def train(
