@@ -78,7 +78,7 @@ def many() -> list[Simulated]:
 def test_every_class_occurs_and_both_levels_do(many: list[Simulated]) -> None:
     counts = np.bincount(np.concatenate([made.reference.ravel() for made in many]), minlength=256)
     shares = counts[[0, 1, 2, 3]] / counts.sum()
-    assert shares[0] > 0.2
+    assert shares[0] > 0.1
     assert (shares > 0.01).all()
     assert {made.level for made in many} == {"toa", "surface"}
 
@@ -173,4 +173,4 @@ def test_small_and_odd_sizes_work(size: int) -> None:
     for seed in range(6):
         made = simulate(load_sensor("proba-v"), size=size, seed=seed)
         assert made.reflectance.shape == (4, size, size)
-        assert np.isfinite(made.reflectance).all()
+        assert np.isfinite(made.reflectance[:, made.possible > 0]).all()

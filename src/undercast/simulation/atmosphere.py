@@ -42,6 +42,16 @@ CIRRUS_BAND_UM = (1.35, 1.41)
 """Water vapour hides everything low in this range."""
 
 
+MOIST = (3.0, 9.0)
+"""Range of the opacity of water vapour in the cirrus band (assumption)."""
+DRY = (0.4, 3.0)
+"""Its range over high and polar land, where the ground shows through (assumption)."""
+DRY_CHANCE = 0.2
+"""Share of scenes under dry air."""
+TOP_SHADING = (0.0, 0.35)
+"""Range of the relative brightness of cloud slopes towards the sun, at a sun zenith of 45 degrees (assumption)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Air:
     """State of the cloudless atmosphere."""
@@ -73,7 +83,7 @@ def draw_air(rng: np.random.Generator) -> Air:
     return Air(
         haze=float(np.exp(rng.uniform(np.log(0.02), np.log(0.5)))),
         angstrom=float(rng.uniform(0.5, 1.8)),
-        vapour=float(rng.uniform(3.0, 9.0)),
+        vapour=float(rng.uniform(*(DRY if rng.random() < DRY_CHANCE else MOIST))),
     )
 
 
@@ -274,8 +284,9 @@ def _relief_shading(layer: CloudLayer, view: View, rng: np.random.Generator) -> 
     dy = np.roll(height, -1, 0) - np.roll(height, 1, 0)
     dx = np.roll(height, -1, 1) - np.roll(height, 1, 1)
     towards = -(dx * np.sin(azimuth) - dy * np.cos(azimuth))
-    strength = rng.uniform(0.0, 0.16) * np.tan(np.radians(min(view.sun.zenith, 75.0)))
-    shading: Float32 = np.clip(1 + strength * standardise(towards), 0.55, 1.25).astype(np.float32)
+    low, high = TOP_SHADING
+    strength = (low + (high - low) * rng.random() ** 2) * np.tan(np.radians(min(view.sun.zenith, 75.0)))
+    shading: Float32 = np.clip(1 + strength * standardise(towards), 0.45, 1.35).astype(np.float32)
     return shading
 
 

@@ -32,7 +32,7 @@ def observe(reflectance: Float32, optics: Optics, rng: np.random.Generator) -> F
         optics: Blur, noise and quantisation.
         rng: Source of randomness.
     """
-    seen = blur(reflectance, optics.psf_sigma_px)
+    seen = point_spread(reflectance, optics)
     if rng.random() < 0.4:
         offsets = rng.normal(0, 0.25, (len(seen), 2))
         seen = np.stack([shift(band, dy, dx) for band, (dy, dx) in zip(seen, offsets, strict=True)])
@@ -46,6 +46,20 @@ def observe(reflectance: Float32, optics: Optics, rng: np.random.Generator) -> F
     top = rng.uniform(*EARLY_SATURATION, (len(seen), 1, 1)) if rng.random() < EARLY_CHANCE else SATURATION
     step = np.float32(1.5 / 2**optics.bits)
     return np.round(np.minimum(noisy, top) / step).astype(np.float32) * step
+
+
+def point_spread(reflectance: Float32, optics: Optics, *, factor: float = 1.0) -> Float32:
+    """Blur a periodic image as a sensor's optics do, each band by its own width.
+
+    Args:
+        reflectance: ``(band, y, x)``.
+        optics: Point spread.
+        factor: Pixels of the image along the side of one pixel of the sensor.
+    """
+    sigma = optics.psf_sigma_px * factor
+    if not optics.psf_scale:
+        return blur(reflectance, sigma)
+    return np.stack([blur(band, sigma * scale) for band, scale in zip(reflectance, optics.psf_scale, strict=True)])
 
 
 def gaps(size: int, rng: np.random.Generator) -> Bool:

@@ -61,6 +61,7 @@ BIOMES: dict[str, tuple[str, ...]] = {
     "farmland": ("crop", "vegetation", "soil", "crop", "soil"),
     "forest": ("vegetation", "vegetation", "vegetation", "soil"),
     "savanna": ("vegetation", "soil", "soil", "burnt"),
+    "drylands": ("soil", "soil", "sand", "crop", "rock"),
     "desert": ("sand", "sand", "rock", "soil"),
     "salt": ("sand", "soil", "rock"),
     "mountain": ("rock", "vegetation", "soil", "rock"),
@@ -74,14 +75,14 @@ BIOMES: dict[str, tuple[str, ...]] = {
 
 WATER_CHANCE = {
     "coast": 1.0,
-    "farmland": 0.3,
-    "forest": 0.35,
-    "savanna": 0.2,
-    "city": 0.4,
-    "winter": 0.3,
-    "ice": 0.3,
+    "farmland": 0.45,
+    "forest": 0.5,
+    "savanna": 0.3,
+    "city": 0.5,
+    "winter": 0.4,
+    "ice": 0.35,
 }
-"""Chance that a biome holds water bodies; the others: 0.1."""
+"""Chance that a biome holds water bodies; the others: 0.2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +111,7 @@ def draw_surface(
     """
     biome = str(rng.choice(list(BIOMES)))
     reflectance = _patches(rng, size, wavelengths, BIOMES[biome])
-    if biome in {"farmland", "city"} or rng.random() < 0.15:
+    if biome in {"farmland", "city", "drylands"} or rng.random() < 0.15:
         reflectance = _parcels(rng, reflectance, wavelengths, BIOMES[biome])
     if biome in {"city", "farmland", "coast"} and rng.random() < 0.7:
         reflectance = _roads(rng, reflectance, wavelengths)
@@ -123,7 +124,7 @@ def draw_surface(
         reflectance = reflectance + _glint(rng, size)
     if biome in {"mountain", "winter"} and rng.random() < 0.6:
         reflectance = _snow_cap(rng, reflectance, elevation, wavelengths)
-    if biome != "sea" and rng.random() < WATER_CHANCE.get(biome, 0.1):
+    if biome != "sea" and rng.random() < WATER_CHANCE.get(biome, 0.2):
         reflectance = _water(rng, reflectance, elevation, wavelengths)
     return Surface(reflectance=np.maximum(reflectance, 0.001), elevation=elevation, biome=biome)
 

@@ -39,11 +39,11 @@ def score(
         for chip in chips:
             if chip.weight < TRUSTED:
                 continue
-            has_cloud = bool((chip.possible & _CLOUD).any())
-            for kept in KEPT if has_cloud else KEPT[:1]:
+            cloud_free = not (chip.possible & ~np.uint8(1 << CLEAR)).any()
+            for kept in KEPT[:1] if cloud_free else KEPT:
                 probabilities = chip_probabilities(network, chip, [name in kept for name in names], temperature)
                 is_cloud = probabilities[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0)
-                if not has_cloud:
+                if cloud_free:
                     known = chip.possible > 0
                     clear[chip.name] = int((known & (is_cloud >= thresholds["cloud"])).sum()), int(known.sum())
                     continue

@@ -37,14 +37,14 @@ Judge = tuple[nn.Module, Sequence[Chip]]
 
 
 def choose_presets(judges: Sequence[Judge], names: Sequence[str], *, temperature: float) -> dict[str, dict[str, float]]:
-    """Choose a threshold on cloud for each preset: the best mean F-score over sources of labelled chips and band sets.
+    """Choose a threshold on cloud for each preset: the best mean F-score over sources and band sets.
 
     The sum of all kinds of cloud is held against it, so that two kinds that share the probability do not lose to clear.
     Where a network was trained on its chips, the threshold leans to what it has learnt by heart: hold them out.
 
     Args:
-        judges: Networks with real or simulated chips; those without a labelled cloud, or with labels not trusted, are
-            passed over.
+        judges: Networks with real or simulated chips; those with labels that are not trusted, and sources without any
+            cloud, are passed over.
         names: Common names of the chips' layers.
         temperature: What logits are divided by.
 
@@ -54,11 +54,12 @@ def choose_presets(judges: Sequence[Judge], names: Sequence[str], *, temperature
     counts: dict[tuple[str, int], NDArray[np.int64]] = {}
     for network, chips in judges:
         for chip in chips:
-            if chip.weight < TRUSTED or not (chip.possible & _CLOUD).any():
+            if chip.weight < TRUSTED:
                 continue
             for number, kept in enumerate(KEPT):
                 found = _counts(network, chip, [name in kept for name in names], temperature)
                 counts[chip.source, number] = counts.get((chip.source, number), np.zeros_like(found)) + found
+    counts = {key: found for key, found in counts.items() if found[0].any() or found[2].any()}
     if not counts:
         return {name: {"cloud": 0.5} for name in BETAS}
     presets = {}
