@@ -294,10 +294,11 @@ def _colour(layer: CloudLayer, view: View, rng: np.random.Generator) -> Float32:
     """Reflectance of a thick cloud relative to the visible, per band: water and ice absorb beyond 1.3 um."""
     points = (0.4, 1.0, 1.24, 1.61, 1.75, 2.2, 2.4)
     if layer.ice:
-        swir16, swir22 = rng.uniform(0.3, 0.65), rng.uniform(0.18, 0.5)
+        swir16 = rng.uniform(0.13, 0.62)
+        swir22 = swir16 * rng.uniform(0.6, 1.15)
         values = (1.0, 0.98, 0.85, swir16, swir16 * 1.1, swir22, swir22 * 0.9)
     else:
-        swir16, swir22 = rng.uniform(0.68, 0.95), rng.uniform(0.42, 0.85)
+        swir16, swir22 = rng.uniform(0.5, 0.95), rng.uniform(0.33, 0.85)
         values = (1.0, 0.99, 0.96, swir16, swir16, min(swir22, swir16), swir22 * 0.9)
     colour = np.interp(view.wavelengths, points, values)
     return colour.astype(np.float32)
