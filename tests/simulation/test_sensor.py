@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undercast.sensors import Optics, load_sensor
-from undercast.simulation.sensor import SATURATION, observe, wavelengths
+from undercast.simulation.sensor import SATURATION, observe, point_spread, wavelengths
 
 SHARP = Optics(psf_sigma_px=0.0, snr=1e9, bits=16)
 FLAT = np.full((2, 64, 64), 0.3, np.float32)
@@ -46,3 +46,11 @@ def test_values_are_steps_below_saturation_and_the_same_for_a_seed(seed: int, bi
 
 def test_wavelengths_come_in_the_order_of_the_bands() -> None:
     assert wavelengths(load_sensor("proba-v")) == (0.463, 0.655, 0.845, 1.6)
+
+
+def test_each_band_is_blurred_by_its_own_width() -> None:
+    edge = np.zeros((2, 32, 32), np.float32)
+    edge[:, :, 16:] = 1.0
+    sharp, soft = point_spread(edge, Optics(psf_sigma_px=0.5, psf_scale=(1.0, 3.0)))
+    assert np.abs(np.diff(sharp, axis=1)).max() > np.abs(np.diff(soft, axis=1)).max()
+    np.testing.assert_array_equal(point_spread(edge, Optics(psf_sigma_px=0.5), factor=3.0)[1], soft)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from undercast.training import loop
+from undercast.training.coarse_chips import CoarsePlan, CoarsePools, make_coarse_pools
 from undercast.training.loop import Pools, make_pools
 from undercast.training.recipe import Recipe, read_recipe
 
@@ -39,3 +40,23 @@ def pools(recipe: Recipe, chips: Path) -> Pools:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "VALIDATION_CHIPS", 8)
         return make_pools(recipe, chips)
+
+
+@pytest.fixture(scope="session")
+def coarse_folder(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of tiny chips with the bands of SPOT-VGT."""
+    folder = tmp_path_factory.mktemp("coarse")
+    make.write_coarse_folder(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def coarse_plan() -> CoarsePlan:
+    """Give the plan of a few tiny chips."""
+    return CoarsePlan(simulated=2, on_real=1, size=64, validation=1)
+
+
+@pytest.fixture(scope="session")
+def coarse_pools(coarse_plan: CoarsePlan, coarse_folder: Path) -> CoarsePools:
+    """Give the pools of this plan."""
+    return make_coarse_pools(coarse_plan, coarse_folder)

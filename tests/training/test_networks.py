@@ -74,7 +74,7 @@ def test_probabilities_sum_to_one_and_a_temperature_softens_them(network: nn.Mod
 
 
 def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"architecture 'unet' is not known\. Known: spectral-spatial, "):
-        build("unet", bands=3, classes=4)
+    with pytest.raises(UsageError, match=r"architecture 'nowhere' is not known\. Known: spectral-spatial, "):
+        build("nowhere", bands=3, classes=4)
     with pytest.raises(UsageError):
-        check_architecture("unet")
+        check_architecture("nowhere")

@@ -87,12 +87,14 @@ def test_folds_are_trained_from_the_same_start_judged_by_what_they_have_not_seen
     monkeypatch.setattr(loop, "VALIDATION_CHIPS", 2)
     folded = replace(
         recipe,
-        data=replace(recipe.data, folds=2, paste=0.5),
+        data=replace(recipe.data, folds=2, fold_steps=2, paste=0.5),
         optimise=replace(recipe.optimise, steps=3, pretrain_steps=3),
     )
     places = Places(package=tmp_path / "one", ensemble=tmp_path / "all", work=tmp_path / "work")
     package = run(folded, chips, places)
     assert {path.name for path in (tmp_path / "work").iterdir()} == {"pretrain", "fold-1", "fold-2", "all"}
+    lines = (tmp_path / "work" / "fold-2" / "log.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(lines[-1])["step"] == 2
     ensemble = read_package(tmp_path / "all")
     assert ensemble.spec.id == "tiny-ensemble"
     assert [member.name for member in ensemble.members] == ["member-1", "member-2"]
@@ -113,8 +115,8 @@ def test_an_existing_package_is_refused_before_anything_is_done(recipe: Recipe, 
 
 
 def test_an_unknown_architecture_is_refused_before_anything_is_done(recipe: Recipe, tmp_path: Path) -> None:
-    other = replace(recipe, model=replace(recipe.model, architecture="unet"))
-    with pytest.raises(UsageError, match="architecture 'unet' is not known"):
+    other = replace(recipe, model=replace(recipe.model, architecture="u-network"))
+    with pytest.raises(UsageError, match="architecture 'u-network' is not known"):
         run(other, tmp_path / "no data", Places(package=tmp_path / "out"))
 
 

@@ -21,7 +21,7 @@ LEVEL: ProductLevel = "toa"
 """Kind of reflectance of the demo's scene."""
 SIZE = 1024
 """Side of the demo's scene, in pixels."""
-SEED = 14
+SEED = 25
 """Seed of the demo's scene: fields under broken clouds, with their shadows."""
 
 
@@ -55,7 +55,8 @@ def run(output: Path, model: str) -> dict[str, Any]:
     Returns:
         Paths, percentages, agreement and times, as plain values.
     """
-    from undercast.masking import load_model, mask
+    from undercast.loading import load_model
+    from undercast.masking import mask
     from undercast.readers import open_scene
     from undercast.simulation.files import write_simulated
     from undercast.simulation.scenes import simulate

@@ -62,7 +62,7 @@ def seen_by(sensor: Sensor, reflectance: Float32, bands: Sequence[Band], factor:
     blurred = point_spread(grown, sensor.optics, factor=factor)
     rows, cols = (_centres(side, factor) + room for side in layers.shape[1:])
     seen = blurred[:, rows][:, :, cols]
-    seen[:, shares(~known, factor) > UNKNOWN] = np.nan
+    seen[:, shares(np.asarray(~known), factor) > UNKNOWN] = np.nan
     return np.asarray(seen, np.float32)
 
 
@@ -77,8 +77,8 @@ def coarse_sets(possible: UInt8, factor: int) -> UInt8:
         Possible sets: cloud of either kind where half of what is known is cloud, else clear or shadow; 0 where more
         than a fifth is unknown.
     """
-    cloud = shares((possible & _CLOUD > 0) & (possible & _OTHER == 0), factor)
-    other = shares((possible & _OTHER > 0) & (possible & _CLOUD == 0), factor)
+    cloud = shares(np.asarray((possible & _CLOUD > 0) & (possible & _OTHER == 0)), factor)
+    other = shares(np.asarray((possible & _OTHER > 0) & (possible & _CLOUD == 0)), factor)
     sets = np.where(cloud >= CLOUDY * (cloud + other), np.uint8(_CLOUD), np.uint8(_OTHER))
     sets[1.0 - cloud - other > UNKNOWN] = 0
     return sets
@@ -86,11 +86,12 @@ def coarse_sets(possible: UInt8, factor: int) -> UInt8:
 
 def shares(mask: Bool, factor: int) -> Float32:
     """Give the share of each coarse pixel where a mask is true; the last ones take what is left at the edge."""
-    out = mask.astype(np.float32)
+    out: Float32 = mask.astype(np.float32)
     for axis, side in enumerate(mask.shape):
         starts = np.arange(_count(side, factor)) * factor
         sizes = np.diff(np.append(starts, side)).astype(np.float32)
-        out = np.add.reduceat(out, starts, axis=axis) / (sizes[:, None] if axis == 0 else sizes)
+        summed = np.add.reduceat(out, starts, axis=axis)
+        out = np.asarray(summed / (sizes[:, None] if axis == 0 else sizes), np.float32)
     return out
 
 

@@ -59,7 +59,9 @@ class AugmentPlan:
     """Chance of an area without data."""
 
 
-def augment(chip: Chip, names: Sequence[str], plan: AugmentPlan, rng: np.random.Generator) -> tuple[Float32, UInt8]:
+def augment(
+    chip: Chip, names: Sequence[str], plan: AugmentPlan, rng: np.random.Generator, *, all_bands: bool = False
+) -> tuple[Float32, UInt8]:
     """Cut, resample and vary one chip.
 
     Args:
@@ -67,6 +69,7 @@ def augment(chip: Chip, names: Sequence[str], plan: AugmentPlan, rng: np.random.
         names: Common names of the chip's layers.
         plan: How strongly.
         rng: Source of randomness.
+        all_bands: Let no band go missing: the network needs them all.
 
     Returns:
         Network input ``(band, crop, crop)`` with ``ABSENT`` where there is nothing, and possible sets
@@ -83,7 +86,8 @@ def augment(chip: Chip, names: Sequence[str], plan: AugmentPlan, rng: np.random.
     if rng.random() < 0.3:
         values += rng.normal(0, rng.uniform(0, 0.01), values.shape).astype(np.float32)
     values[missing] = ABSENT
-    values[~_kept(names, rng)] = ABSENT
+    if not all_bands:
+        values[~_kept(names, rng)] = ABSENT
     if rng.random() < plan.holes:
         hole = _hole(plan.crop, rng)
         values[:, hole] = ABSENT

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -67,9 +68,23 @@ def to_onnx(network: nn.Module, bands: int, *, temperature: float = 1.0) -> byte
     """
     module = WithProbabilities(network, temperature).eval()
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    example = torch.rand(2, bands, 64, 96)
+    weights = as_onnx(module, bands)
+    _compare(module, weights, bands, allowed=LARGEST_DIFFERENCE)
+    halved = _halved(weights)
+    _compare(module, halved, bands, allowed=LARGEST_ROUNDING)
+    return halved
+
+
+def free_shapes() -> dict[int, Any]:
+    """Say which axes of a network's input are free: the batch, and sides that are multiples of 32."""
     batch = torch.export.Dim("batch", min=1, max=256)
     rows, cols = (torch.export.Dim(name, min=1, max=512) for name in ("rows", "cols"))
+    return {0: batch, 2: 32 * rows, 3: 32 * cols}
+
+
+def as_onnx(module: nn.Module, bands: int) -> bytes:
+    """Write a module in evaluation mode as ONNX, as it is."""
+    example = torch.rand(2, bands, 64, 96)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "network.onnx"
         torch.onnx.export(
@@ -80,14 +95,10 @@ def to_onnx(network: nn.Module, bands: int, *, temperature: float = 1.0) -> byte
             external_data=False,
             input_names=["reflectance"],
             output_names=["probabilities"],
-            dynamic_shapes={"reflectance": {0: batch, 2: 32 * rows, 3: 32 * cols}},
+            dynamic_shapes=(free_shapes(),),
             verbose=False,
         )
-        weights = path.read_bytes()
-    _compare(module, weights, bands, allowed=LARGEST_DIFFERENCE)
-    halved = _halved(weights)
-    _compare(module, halved, bands, allowed=LARGEST_ROUNDING)
-    return halved
+        return path.read_bytes()
 
 
 def _halved(model: bytes) -> bytes:

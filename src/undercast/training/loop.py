@@ -125,12 +125,14 @@ class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     def _vary(self, chip: Chip, rng: np.random.Generator) -> tuple[Float32, UInt8]:
         """Augment a chip; onto a real one the clouds of another are pasted now and then."""
-        names, plan = self.recipe.model.bands, self.recipe.augment
-        pair = augment(chip, names, plan, rng)
+        names, plan, all_bands = self.recipe.model.bands, self.recipe.augment, self.recipe.model.needs_all
+        pair = augment(chip, names, plan, rng, all_bands=all_bands)
         if chip.source.startswith("simulated") or rng.random() >= self.recipe.data.paste:
             return pair
         other = self._draw_real(rng)
-        return paste(pair, augment(other, names, plan, rng)) if other.weight >= chip.weight else pair
+        if other.weight < chip.weight:
+            return pair
+        return paste(pair, augment(other, names, plan, rng, all_bands=all_bands))
 
     def _draw(self, rng: np.random.Generator) -> Chip:
         draw = rng.random()
@@ -276,7 +278,8 @@ def validate(network: nn.Module, chips: Sequence[Chip], recipe: Recipe, device: 
     counts = np.zeros((2, 3))
     plan = replace(recipe.augment, gain=0.0, band_gain=0.0, offset=0.0, holes=0.0, smallest=1.0, largest=1.0)
     for index, chip in enumerate(chips):
-        image, sets = augment(chip, recipe.model.bands, plan, np.random.default_rng(index))
+        rng = np.random.default_rng(index)
+        image, sets = augment(chip, recipe.model.bands, plan, rng, all_bands=recipe.model.needs_all)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             logits = network(torch.from_numpy(image)[None].to(device))
         certain = set_masks(torch.from_numpy(sets)[None], len(CLASS_NAMES))[0].numpy()

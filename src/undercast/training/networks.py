@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from undercast.errors import UsageError
+from undercast.training.sentinel2_networks import SENTINEL2_ARCHITECTURES
 from undercast.training.spectral_spatial import SpectralSpatial
+from undercast.training.vgt_networks import VGT_ARCHITECTURES
 
 
 class WithProbabilities(nn.Module):
@@ -20,13 +22,16 @@ class WithProbabilities(nn.Module):
         self.temperature = temperature
 
     def forward(self, reflectance: Tensor) -> Tensor:
-        """Give probabilities ``(batch, class, y, x)`` that sum to 1."""
-        return torch.softmax(self.network(reflectance) / self.temperature, dim=1)
+        """Give probabilities ``(batch, class, y, x)`` that sum to 1, or those of the one class that there is."""
+        logits = self.network(reflectance) / self.temperature
+        return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
 
 
 ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
     "spectral-spatial": SpectralSpatial,
     "spectral-spatial-small": lambda bands, classes: SpectralSpatial(bands, classes, (16, 24, 32, 48, 64)),
+    **VGT_ARCHITECTURES,
+    **SENTINEL2_ARCHITECTURES,
 }
 """Name -> function of the numbers of bands and classes."""
 

@@ -36,6 +36,11 @@ class ModelPlan:
     required: tuple[str, ...]
     """Those that a scene must have."""
 
+    @property
+    def needs_all(self) -> bool:
+        """Whether a scene must have every band, so that none goes missing in training either."""
+        return set(self.required) >= set(self.bands)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPlan:
@@ -51,6 +56,8 @@ class DataPlan:
     """Share of the real chips onto which the clouds of another one are pasted."""
     folds: int = 0
     """Parts that the real scenes are split into, each judged by a network that has not seen it; 0: none."""
+    fold_steps: int = 0
+    """Steps of these networks; as many as of the one of all scenes unless given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,35 +119,50 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         TrainingError: If the file is missing, no TOML, or a key or value is wrong.
     """
+    table = read_table(path)
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        return recipe_of(table)
+    except (TrainingError, BandError) as error:
+        msg = f"recipe {path}: {error}"
+        raise TrainingError(msg) from error
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read the tables of a recipe as they are.
+
+    Raises:
+        TrainingError: If the file is missing or no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         msg = f"recipe {path} cannot be read: {error.strerror}."
         raise TrainingError(msg) from error
     except ValueError as error:
         msg = f"recipe {path} is not TOML: {error}."
         raise TrainingError(msg) from error
-    try:
-        return _recipe(table)
-    except (TrainingError, BandError) as error:
-        msg = f"recipe {path}: {error}"
-        raise TrainingError(msg) from error
 
 
 Plan = TypeVar("Plan")
 
 
-def _recipe(table: Mapping[str, Any]) -> Recipe:
+def recipe_of(table: Mapping[str, Any]) -> Recipe:
+    """Make a recipe of its tables.
+
+    Raises:
+        TrainingError: If a key or value is wrong.
+        BandError: If a band is unknown.
+    """
     known = {row.name for row in fields(Recipe)}
     if unknown := sorted(set(table) - known):
         msg = f"unknown tables {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
         raise TrainingError(msg)
     recipe = Recipe(
-        model=_fill(ModelPlan, table.get("model", {}), "model"),
-        optimise=_fill(OptimisePlan, table.get("optimise", {}), "optimise"),
-        bank=_fill(BankPlan, table.get("bank", {}), "bank"),
-        data=_fill(DataPlan, table.get("data", {}), "data"),
-        augment=_fill(AugmentPlan, table.get("augment", {}), "augment"),
+        model=fill_plan(ModelPlan, table.get("model", {}), "model"),
+        optimise=fill_plan(OptimisePlan, table.get("optimise", {}), "optimise"),
+        bank=fill_plan(BankPlan, table.get("bank", {}), "bank"),
+        data=fill_plan(DataPlan, table.get("data", {}), "data"),
+        augment=fill_plan(AugmentPlan, table.get("augment", {}), "augment"),
     )
     _check_bands(recipe.model)
     for fine, told in _conditions(recipe):
@@ -187,6 +209,7 @@ def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     )
     yield 0 <= data.paste <= 1, f"[data]: paste must be in [0, 1], got {data.paste:g}."
     yield data.folds >= 0 and data.folds != 1, f"[data]: folds must be 0 or at least 2, got {data.folds}."
+    yield data.fold_steps >= 0, f"[data]: fold_steps must be at least 0, got {data.fold_steps}."
     yield optimise.pretrain_steps >= 0, f"[optimise]: pretrain_steps must be at least 0, got {optimise.pretrain_steps}."
     fine = crop >= MULTIPLE and crop % MULTIPLE == 0
     yield fine, f"[augment]: crop must be a multiple of {MULTIPLE} px, got {crop}."
@@ -194,7 +217,7 @@ def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield fine, f"[augment]: smallest must be > 0 and at most largest, got {recipe.augment.smallest:g}."
 
 
-def _fill(plan: type[Plan], table: object, name: str) -> Plan:
+def fill_plan(plan: type[Plan], table: object, name: str) -> Plan:
     """Make one plan of one table, checking keys and kinds of values."""
     if not isinstance(table, dict):
         msg = f"{name} must be a table [{name}], got {table!r}."

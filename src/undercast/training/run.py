@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from undercast.errors import OutputExistsError, UsageError
 from undercast.model_spec import ModelBand, ModelSpec
 from undercast.models.package import PackageDetails, write_package
-from undercast.training.chips import read_manifest
+from undercast.training.card import write_card
 from undercast.training.export import fit_temperature, to_onnx
 from undercast.training.folds import only, split, without
 from undercast.training.held_out import score
@@ -122,7 +122,8 @@ def _train_all(recipe: Recipe, pools: Pools, work: Path, device: str, tell: Prog
     judges: list[Judge] = []
     folds = split(pools.real, recipe.data.folds) if recipe.data.folds else ()
     for number, names in enumerate(folds, start=1):
-        seeded = replace(recipe, optimise=replace(plan, seed=plan.seed + number))
+        steps = recipe.data.fold_steps or plan.steps
+        seeded = replace(recipe, optimise=replace(plan, seed=plan.seed + number, steps=steps))
         what = f"training without fold {number} of {len(folds)}"
         fold = train(
             seeded,
@@ -167,7 +168,7 @@ def _write(folder: Path, recipe: Recipe, data: Path, networks: Mapping[str, nn.M
             "Clear, thick cloud, thin cloud and cloud shadow from optical imagery of any sensor with at least"
             f" {' and '.join(recipe.model.required)}, in top-of-atmosphere or surface reflectance."
         ),
-        card=_card(recipe, data, record),
+        card=write_card(recipe, data, record),
         evaluation=record,
         total_parameters=sum(value.numel() for value in next(iter(networks.values())).parameters()),
         hyperparameters=_plain(asdict(recipe.optimise)),
@@ -177,14 +178,14 @@ def _write(folder: Path, recipe: Recipe, data: Path, networks: Mapping[str, nn.M
 
 
 def spec_of(recipe: Recipe, presets: Mapping[str, Mapping[str, float]] | None = None) -> ModelSpec:
-    """Give the spec of a recipe's model; of several presets ``balanced`` is recommended."""
+    """Give the spec of a recipe's model; of several presets ``f2`` is recommended: a missed cloud costs more."""
     return ModelSpec(
         id=recipe.model.id,
         version=recipe.model.version,
         title=recipe.model.title,
         bands=tuple(ModelBand(band=band, required=band.common_name in recipe.model.required) for band in recipe.bands),
         presets=presets or {},
-        preset="balanced" if presets else None,
+        preset="f2" if presets else None,
     )
 
 
@@ -212,61 +213,3 @@ def _version(name: str) -> str:
 def _plain(value: Any) -> Any:
     """Turn a value into what JSON can hold."""
     return json.loads(json.dumps(value))
-
-
-def _card(recipe: Recipe, data: Path, record: dict[str, Any]) -> str:
-    """Write the model card."""
-    sources: dict[str, set[str]] = {}
-    for row in read_manifest(data):
-        if row["file"] in record["data_sha256"]:
-            licence = str(row.get("licence_data") or "not stated")
-            sources.setdefault(row.get("source", data.name), set()).add(licence)
-    used = "\n".join(f"| {name} | {'; '.join(sorted(licences))} |" for name, licences in sorted(sources.items()))
-    figures = record["validation_on_simulated"]
-    plan = recipe.optimise
-    trained_with = f"undercast {record['made_with']['undercast']}, seed {plan.seed}, {plan.steps} steps"
-    points = ", ".join(f"`{name}` {preset['cloud']:.2f}" for name, preset in record["presets"].items())
-    optional = [name for name in recipe.model.bands if name not in recipe.model.required]
-    return f"""# {recipe.model.title}, {recipe.model.version}
-
-Clear, thick cloud, thin cloud and cloud shadow, by pixel, from top-of-atmosphere or surface reflectance.
-
-| | |
-|---|---|
-| needs | {", ".join(recipe.model.required)} |
-| is better with | {", ".join(optional)}; each may be absent, and the network is told so |
-| architecture | {recipe.model.architecture} |
-| licence | Apache-2.0 |
-| trained with | {trained_with} |
-| threshold on cloud | {points}; chosen on the labelled real chips of the training and on simulated ones |
-
-## Trained on
-
-Simulated scenes ({record["chips"].get("simulated", 0)}), simulated clouds on real cloud-free images
-({record["chips"].get("simulated on real", 0)}), and real labelled chips and cloud-free images of:
-
-| source | licence of the data |
-|---|---|
-{used}
-
-The SHA-256 of each real file is in `evaluation.json`.
-
-## Figures
-
-On {len(record["data_sha256"])} real files it was trained; the figures here are of **simulated** chips of
-another seed, which are like the simulated training chips: they say that the training worked, not how good the
-masks of real scenes are.
-
-| | F1 |
-|---|---|
-| cloud (thick and thin) | {figures["simulated_cloud_f1"]:.3f} |
-| cloud shadow | {figures["simulated_shadow_f1"]:.3f} |
-
-Figures on real scenes that it was not trained on are in MODELS.md.
-
-## Limits
-
-- Sentinel-2 labels in training know no shadow and no thin cloud: there, both come from simulation alone.
-- Thin cloud under an optical thickness of about 0.2 counts as clear.
-- Few real scenes were at hand: treat probabilities as ranks, not as frequencies, until you calibrate.
-"""

@@ -35,7 +35,9 @@ DECODER = (256, 128, 64, 32, 16)
 HEAD = 256
 """Channels of DeepLabV3's and SegFormer's decoders."""
 RATES = (12, 24, 36)
-"""Dilations of DeepLabV3's pyramid."""
+"""Dilations of DeepLabV3's pyramid, for windows of 512 px."""
+SMALL_RATES = (2, 4, 6)
+"""The same for small architectures, which are trained on small windows: what lies beyond them would never be learnt."""
 SMALL = 0.2
 """Width of the architectures whose name ends in ``-small``."""
 STORED_SCALE = 1e-4
@@ -206,16 +208,16 @@ class Pooling(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give ``(batch, outputs, y, x)``, constant over the map."""
-        mean: Tensor = super().forward(x)
+        mean: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return mean.expand(-1, -1, x.shape[-2], x.shape[-1])
 
 
 class Pyramid(nn.Module):
     """Filters of several reaches beside each other."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, rates: Sequence[int]) -> None:
         super().__init__()
-        reaching = [_convolution(inputs, outputs, dilation=rate) for rate in RATES]
+        reaching = [_convolution(inputs, outputs, dilation=rate) for rate in rates]
         self.convs = nn.ModuleList([_convolution(inputs, outputs, 1), *reaching, Pooling(inputs, outputs)])
         self.project = nn.Sequential(*_convolution(len(self.convs) * outputs, outputs, 1), nn.Dropout(0.5))
 
@@ -231,7 +233,7 @@ class DeepLabV3Decoder(nn.Module):
     def __init__(self, seen: Sequence[int], width: float) -> None:
         super().__init__()
         self.outputs = channels(HEAD, width)
-        self.aspp = Pyramid(seen[-1], self.outputs)
+        self.aspp = Pyramid(seen[-1], self.outputs, RATES if width >= 1.0 else SMALL_RATES)
         self.conv, self.bn, self.relu = _convolution(self.outputs, self.outputs)
 
     def forward(self, seen: Sequence[Tensor]) -> Tensor:
@@ -274,7 +276,7 @@ class SegFormerDecoder(nn.Module):
 class Segmenter(nn.Module):
     """An encoder, a decoder and a head that gives logits at full resolution. Sides must be multiples of 32."""
 
-    def __init__(self, encoder: Encoder, decoder: nn.Module, classes: int, *, kernel: int, factor: int) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, classes: int, *, kernel: int, factor: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder

@@ -80,6 +80,22 @@ def write_folder(folder: Path) -> Rows:
     return rows
 
 
+VGT = (("B2", "blue", 482), ("B4", "red", 655), ("B5", "nir08", 865), ("B6", "swir16", 1609))
+
+
+def write_coarse_folder(folder: Path) -> None:
+    """Write two labelled scenes and a clear one with the bands of SPOT-VGT, and the manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: Rows = []
+    for name, cloudy in (("cloudy-0", True), ("cloudy-1", True), ("clear-0", False)):
+        stored = layers(4, cloudy=cloudy, seed=len(rows))
+        marks = {"labels": "human", "shadow_labelled": True} if cloudy else {"use": "clear-negative (drawn)"}
+        arrays = {"mask": mask()} if cloudy else {}
+        write_chip(folder / f"{name}.npz", stored, VGT, **arrays)
+        rows.append({"file": f"{name}.npz", "source": "drawn", "level": "TOA", "gsd_m": 120, **marks})
+    (folder / "manifest.json").write_text(json.dumps(rows), "utf-8")
+
+
 RECIPE = """
 [model]
 id = "tiny"
