@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.grids import Grid
+from undercast.windows import Window
 
 
 def test_the_ground_sample_distance_is_in_metres_whatever_the_unit_of_the_grid() -> None:
@@ -30,3 +31,19 @@ def test_a_turned_grid_keeps_its_ground_sample_distance(step: float, angle: floa
     cosine, sine = step * math.cos(angle), step * math.sin(angle)
     grid = Grid(shape=(8, 8), transform=(cosine, sine, 0.0, sine, -cosine, 0.0), crs="EPSG:32631")
     assert grid.gsd == pytest.approx(step)
+
+
+def test_pixels_have_a_height_and_a_width_in_metres() -> None:
+    metres = Grid(shape=(8, 8), transform=(10.0, 0.0, 0.0, 0.0, -20.0, 0.0), crs="EPSG:32631")
+    assert metres.pixel_size_m == (20.0, 10.0)
+    north = Grid(shape=(2, 2), transform=(0.01, 0.0, 0.0, 0.0, -0.01, 60.01), crs="EPSG:4326", geographic=True)
+    assert north.pixel_size_m == pytest.approx((1113.2, 556.6))
+    assert Grid(shape=(8, 8)).pixel_size_m is None
+
+
+def test_the_part_of_a_turned_grid_begins_at_the_windows_corner() -> None:
+    turned = Grid(shape=(8, 8), transform=(6.0, 8.0, 100.0, 8.0, -6.0, 200.0), crs="EPSG:32631")
+    part = turned.part(Window(row=2, col=1, height=3, width=4))
+    assert part.shape == (3, 4)
+    assert part.transform == (6.0, 8.0, 122.0, 8.0, -6.0, 196.0)
+    assert part.crs == turned.crs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,8 +17,12 @@ from undercast.prediction import (
     PredictionHeader,
     PredictionStream,
     Strip,
+    cloud_layers,
     collect,
+    cropped,
 )
+from undercast.types import Bool
+from undercast.windows import Window
 
 
 def prediction(height: int = 3, width: int = 4) -> Prediction:
@@ -74,3 +79,52 @@ def test_strips_are_put_together_in_their_order(height: int, data: st.DataObject
         for top, end in itertools.pairwise(edges)
     ]
     same(collect(PredictionStream(header=whole.header, strips=iter(strips))), whole)
+
+
+@given(st.integers(0, 6), st.integers(0, 2), st.integers(1, 5), st.integers(1, 3))
+def test_a_window_cut_out_of_strips_is_the_window_of_the_whole(row: int, col: int, height: int, step: int) -> None:
+    whole = prediction(height=11)
+    asked = []
+
+    def strips() -> Iterator[Strip]:
+        for top in range(0, 11, step):
+            asked.append(top)
+            rows = slice(top, top + step)
+            yield Strip(
+                row=top,
+                class_map=whole.class_map[rows],
+                probabilities=whole.probabilities[:, rows],
+                uncertainty=whole.uncertainty[rows],
+            )
+
+    def outside(part: Window) -> Bool:
+        return np.asarray(np.indices((11, 4)).sum(axis=0)[part.rows, part.cols] % 5 == 0)
+
+    window = Window(row=row, col=col, height=height, width=2)
+    part = collect(cropped(PredictionStream(header=whole.header, strips=strips()), window, outside))
+    away = outside(window)
+    assert part.header.grid == whole.header.grid.part(window)
+    np.testing.assert_array_equal(part.class_map, np.where(away, 255, whole.class_map[window.rows, window.cols]))
+    np.testing.assert_array_equal(part.valid, whole.valid[window.rows, window.cols] & ~away)
+    assert max(asked) < row + height
+
+
+def test_the_pair_is_the_probability_of_cloud_and_the_uncertainty() -> None:
+    made = prediction()
+    cloud, uncertainty = made.pair
+    assert cloud.shape == uncertainty.shape == (1, 3, 4)
+    np.testing.assert_allclose(cloud[0], made.probabilities[1] + made.probabilities[2])
+    np.testing.assert_array_equal(uncertainty[0], made.uncertainty)
+
+
+@pytest.mark.parametrize(
+    ("names", "layers"),
+    [
+        (("clear", "thick_cloud", "thin_cloud", "cloud_shadow"), [1, 2]),
+        (("clear", "cloud"), [1]),
+        (("cloud",), [0]),
+        (("clear", "cloud_shadow"), [1]),
+    ],
+)
+def test_cloud_is_thick_and_thin_or_else_what_is_not_clear(names: tuple[str, ...], layers: list[int]) -> None:
+    assert cloud_layers(names) == layers

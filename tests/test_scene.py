@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from undercast.bands import Band, band_from_name
 from undercast.errors import BandError, SceneError
-from undercast.scene import scene_from_array
+from undercast.grids import Grid
+from undercast.scene import crop, scene_from_array
 from undercast.windows import Window
 
 NUMBERED = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -86,3 +87,21 @@ def test_a_sample_holds_the_scenes_values_and_all_of_a_small_scene(
     assert np.isin(sample, values).all()
     if size >= max(height, width):
         assert set(sample[0].tolist()) == set(values.ravel().tolist())
+
+
+def test_a_crop_is_a_scene_of_its_own_that_reads_only_its_window() -> None:
+    grid = Grid(shape=(3, 4), transform=(10.0, 0.0, 100.0, 0.0, -10.0, 900.0), crs="EPSG:32632")
+    whole = scene_from_array(NUMBERED, ["red", "nir"], name="mine", grid=grid)
+    part = crop(whole, Window(row=1, col=2, height=2, width=2))
+    assert (part.name, part.bands) == (whole.name, whole.bands)
+    assert part.grid == Grid(shape=(2, 2), transform=(10.0, 0.0, 120.0, 0.0, -10.0, 890.0), crs="EPSG:32632")
+    np.testing.assert_array_equal(part.read(), NUMBERED[:, 1:, 2:])
+    np.testing.assert_array_equal(part.read(Window(row=1, col=0, height=1, width=2), [1]), NUMBERED[1:, 2:, 2:])
+    np.testing.assert_array_equal(crop(part, Window(row=0, col=1, height=1, width=1)).read(), NUMBERED[:, 1:2, 3:])
+
+
+@pytest.mark.parametrize("window", [(0, 0, 4, 4), (-1, 0, 2, 2), (0, 3, 1, 2), (0, 0, 0, 1)])
+def test_a_crop_outside_the_scene_is_refused(window: tuple[int, int, int, int]) -> None:
+    row, col, height, width = window
+    with pytest.raises(SceneError, match="expected a window inside 3 x 4 px"):
+        crop(scene_from_array(NUMBERED, ["red", "nir"]), Window(row=row, col=col, height=height, width=width))

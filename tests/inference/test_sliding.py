@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from undercast.bands import band_from_name
 from undercast.errors import ModelError, SceneError, WindowError
+from undercast.inference.augmentation import Augmentation
 from undercast.inference.backends import Network
 from undercast.inference.sliding import (
     MemberStrip,
@@ -235,6 +237,37 @@ def test_pixels_without_data_are_filled_as_the_model_was_trained() -> None:
     gathered(job_of(reflectance, spec_of(window=8), networks=(network,)))
     assert seen[0][0, 1, 3, 3] == -1.0
     assert seen[0][0, 0, 3, 3] == 0.25
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    jobs(), st.sampled_from([Augmentation(depth=2), Augmentation(depth=7, budget=0.7), Augmentation(depth=3, budget=3)])
+)
+def test_a_network_that_looks_at_single_pixels_gives_the_same_in_every_view(
+    case: tuple[SlidingJob, Float32], augmentation: Augmentation
+) -> None:
+    job, reflectance = case
+    once = job_of(reflectance, job.spec, plan=job.plan, batch_size=job.batch_size)
+    expected, valid, _ = gathered(once)
+    members, _, _ = gathered(replace(once, augmentation=augmentation))
+    np.testing.assert_allclose(members[:, :, valid], expected[:, :, valid], atol=1e-6, rtol=0)
+
+
+def test_a_budget_is_kept_over_the_whole_scene() -> None:
+    reflectance = np.random.default_rng(1).random((2, 100, 90), np.float32)
+    sizes = []
+
+    def network(batch: Float32) -> Float32:
+        sizes.append(batch.shape[0])
+        return pointwise(batch)
+
+    job = job_of(reflectance, spec_of(window=16, overlap=4), networks=(network,), batch_size=3)
+    progress: list[tuple[int, int]] = []
+    job = replace(job, augmentation=Augmentation(depth=4, budget=0.3))
+    list(slide(job, lambda done, total: progress.append((done, total))))
+    assert sum(sizes) == len(job.plan) + int(0.3 * len(job.plan))
+    assert max(sizes) <= 3
+    assert progress[-1] == (len(job.plan), len(job.plan))
 
 
 def test_a_strip_that_was_handed_out_is_never_touched_again() -> None:

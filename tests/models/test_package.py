@@ -10,16 +10,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT7
 
 from undercast.bands import Band, band_from_name
 from undercast.errors import ModelError, OutputError, OutputExistsError, TrustError, UnknownModelError
 from undercast.model_spec import ModelBand, ModelSpec
+from undercast.models import documents
 from undercast.models import package as package_module
 from undercast.models.item import read_spec, spec_properties
 from undercast.models.package import find_package, list_packages, read_package, write_package
@@ -124,29 +122,12 @@ def test_the_same_package_written_twice_is_the_same_bytes(tmp_path: Path) -> Non
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("spec", [full_spec(), make.tiny_spec(classes=("cloud",)), make.tiny_spec()])
-def test_the_item_validates_against_the_schemas(tmp_path: Path, real_data: Path, spec: ModelSpec) -> None:
-    folder = real_data.parent / "mlm"
-    if not folder.is_dir():
-        pytest.skip(f"no folder with STAC schemas at {folder}")
-    resources = []
-    for path in (
-        *folder.glob("stac/**/*.json"),
-        *folder.glob("ext/*/v*.json"),
-        *folder.glob("v*/schema.json"),
-    ):
-        schema = json.loads(path.read_text("utf-8"))
-        name = schema["$id"].rstrip("#")
-        # The published common.json misses a dot in its own name.
-        name = name.removesuffix("json") + ".json" if name.endswith("/commonjson") else name
-        resources.append((name, Resource.from_contents(schema | {"$id": name}, default_specification=DRAFT7)))
-    registry: Registry[Any] = Registry().with_resources(resources)
+def test_the_item_validates_against_the_schemas(
+    tmp_path: Path, validate: Callable[[dict[str, Any]], list[str]], spec: ModelSpec
+) -> None:
     details = make.tiny_details(evaluation={"cloud_f1": 0.9}, total_parameters=7, hyperparameters={"lr": 0.1})
     write_package(tmp_path / "model", spec, WEIGHTS, details)
-    item = json.loads((tmp_path / "model" / "item.json").read_text())
-    core = "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json"
-    for schema_id in (core, *item["stac_extensions"]):
-        validator = jsonschema.Draft7Validator({"$ref": schema_id}, registry=registry)
-        assert [error.message for error in validator.iter_errors(item)] == []
+    assert validate(json.loads((tmp_path / "model" / "item.json").read_text())) == []
 
 
 def test_unknown_fields_are_left_alone(tmp_path: Path) -> None:
@@ -234,11 +215,11 @@ def _set(*keys: str | int, to: object) -> Callable[[dict[str, Any]], None]:
         (_set("properties", "undercast:optional_bands", to=["b9"]), "mlm:input: expected bands"),
         (
             _set("properties", "mlm:input", 0, "value_scaling", to=[{"type": "clip-min", "minimum": 0}]),
-            "value_scaling of one 'scale'",
+            "value_scaling of scale",
         ),
         (
             _set("properties", "mlm:input", 0, "value_scaling", to=[{"type": "scale", "value": 0}]),
-            "value_scaling of one 'scale'",
+            "value_scaling of scale",
         ),
         (
             _set("properties", "eo:bands", 0, "center_wavelength", to=None),
@@ -277,7 +258,7 @@ def test_a_checksum_that_is_none_is_refused(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b"[]", "expected a JSON object, got list"),
-        (b" " * (package_module.LARGEST_ITEM + 1), "at most"),
+        (b" " * (documents.LARGEST_ITEM + 1), "at most"),
     ],
 )
 def test_a_file_that_is_no_item_is_refused(tmp_path: Path, data: bytes, words: str) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from undercast.classes import CLASS_NAMES, THICK_CLOUD
+from undercast.classes import CLASS_NAMES, CLOUD_LAYERS, THICK_CLOUD
 from undercast.errors import ModelError, UsageError
 from undercast.model_spec import check_thresholds
+from undercast.prediction import cloud_layers
 from undercast.types import (
     AGGREGATIONS,
     NODATA,
@@ -23,9 +24,6 @@ from undercast.types import (
 
 CLOUD = "cloud"
 """Layer of a model that does not tell thick from thin; also the threshold on the sum of all cloud."""
-
-CLOUD_LAYERS = ("thick_cloud", "thin_cloud", CLOUD)
-"""Layers whose sum is the probability of cloud."""
 
 LAYER_VALUES: dict[str, int] = {**{name: value for value, name in enumerate(CLASS_NAMES)}, CLOUD: THICK_CLOUD}
 """Layer name -> value in the class map; cloud of unknown kind is written as thick cloud."""
@@ -201,9 +199,7 @@ def largest_std(members: int) -> float:
 
 def _cloud(members: Float32, classes: Sequence[str]) -> Float32:
     """Give each member's probability of cloud, or of anything but clear where no layer is cloud."""
-    chosen = [i for i, name in enumerate(classes) if name in CLOUD_LAYERS]
-    chosen = chosen or [i for i, name in enumerate(classes) if name != "clear"]
-    total: Float32 = members[:, chosen].sum(axis=1)
+    total: Float32 = members[:, cloud_layers(classes)].sum(axis=1)
     return total
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import onnxruntime as ort
 
 from undercast.errors import BackendError
-from undercast.inference.backends import Network
-from undercast.types import Float32
+from undercast.inference.backends import WINDOWS_ON_CUDA, Network, Weights
+from undercast.inference.processor import processors
+from undercast.types import Float32, Precision
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 """Device -> ONNX Runtime's execution provider, best first."""
@@ -29,7 +28,19 @@ class OnnxRuntime:
         available = ort.get_available_providers()
         return tuple(device for device, provider in PROVIDERS.items() if provider in available)
 
-    def load(self, weights: bytes, *, device: str) -> Network:
+    def precisions(self, device: str) -> tuple[Precision, ...]:  # noqa: ARG002 (the same on every device)
+        """List the one precision that the networks are exported in."""
+        return ("f32",)
+
+    def advantage(self, device: str) -> str | None:
+        """Say that it runs on CUDA, where it does."""
+        return "CUDA" if device == "cuda" else None
+
+    def windows(self, device: str) -> int:
+        """Count one on a processor: more at once are no faster there."""
+        return WINDOWS_ON_CUDA if device == "cuda" else 1
+
+    def load(self, weights: Weights, *, device: str, precision: Precision) -> Network:  # noqa: ARG002 (one there is)
         """Make a network of ONNX bytes.
 
         Raises:
@@ -41,7 +52,7 @@ class OnnxRuntime:
             raise BackendError(msg)
         provider = PROVIDERS[device]
         try:
-            session = ort.InferenceSession(weights, sess_options=_options(), providers=[provider])
+            session = ort.InferenceSession(weights.data, sess_options=_options(), providers=[provider])
         except Exception as error:  # its errors share no base class below Exception
             msg = f"ONNX Runtime cannot load the network: {_first_line(error)}"
             raise BackendError(msg) from error
@@ -49,13 +60,6 @@ class OnnxRuntime:
             msg = f"ONNX Runtime cannot use {device} here (driver or libraries are missing). Try --device cpu"
             raise BackendError(msg)
         return _network(session)
-
-
-def processors() -> int:
-    """Count the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _options() -> ort.SessionOptions:

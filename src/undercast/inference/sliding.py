@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
 from undercast.bands import BandMatch
 from undercast.errors import ModelError, SceneError, WindowError
+from undercast.inference.augmentation import ONE_VIEW, Augmentation, look_more
 from undercast.inference.backends import Network
 from undercast.model_spec import ModelSpec, network_input
 from undercast.types import Bool, Float32
@@ -69,6 +71,8 @@ class SlidingJob:
     """Reads the matched bands; every row is asked for exactly once."""
     batch_size: int = 1
     """Windows that a network gets at once, at most."""
+    augmentation: Augmentation = ONE_VIEW
+    """How often windows are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,8 +85,13 @@ class MemberStrip:
     """Blended probabilities in [0, 1], ``(member, layer, rows, width)``; meaningless where not valid."""
     valid: Bool
     """True where every matched band has data, ``(rows, width)``."""
-    partly_valid: int
-    """Pixels that some but not all of the bands cover."""
+    covered: Bool
+    """True where any matched band has data, ``(rows, width)``."""
+
+    @property
+    def partly_valid(self) -> int:
+        """Pixels that some but not all of the bands cover."""
+        return int(np.count_nonzero(self.covered & ~self.valid))
 
 
 def plan_windows(
@@ -126,7 +135,8 @@ def slide(job: SlidingJob, progress: Progress | None = None) -> Iterator[MemberS
     Strips follow each other without gap from row 0. Windows without any valid pixel never reach a network.
     Each member's windows are blended on their own; what the members say together is decided afterwards.
 
-    Memory: one strip of input and, per member, one strip of probabilities, each one window high.
+    Memory: one strip of input and, per member, one strip of probabilities, each one window high; with a budget of
+    further views, once more one row of windows of both.
 
     Args:
         job: Networks, windows and pixels.
@@ -144,7 +154,7 @@ def slide(job: SlidingJob, progress: Progress | None = None) -> Iterator[MemberS
     for index, (start, end, strip) in enumerate(zip(plan.row_starts, ends, _input_strips(job), strict=True)):
         valid, covered = _coverage(strip)
         done = index * len(plan.col_starts)
-        for finished in _add_windows(job, strip, valid, row_shares[index], sums):
+        for finished in _add_windows(job, index, strip, valid, row_shares[index], sums):
             if progress is not None:
                 progress(done + finished, len(plan))
         rows, width = min(end, plan.shape[0]) - start, plan.shape[1]
@@ -153,7 +163,7 @@ def slide(job: SlidingJob, progress: Progress | None = None) -> Iterator[MemberS
             row=start,
             members=np.clip(sums[..., :rows, :width], 0.0, 1.0, out=sums[..., :rows, :width]),
             valid=valid[inside].copy(),
-            partly_valid=int(np.count_nonzero(covered[inside] & ~valid[inside])),
+            covered=covered[inside].copy(),
         )
         sums = _moved_up(sums, end - start)
 
@@ -226,9 +236,13 @@ def _coverage(strip: Float32) -> tuple[Bool, Bool]:
     return every, some
 
 
-def _add_windows(job: SlidingJob, strip: Float32, valid: Bool, row_share: Float32, sums: Float32) -> Iterator[int]:
+def _add_windows(
+    job: SlidingJob, index: int, strip: Float32, valid: Bool, row_share: Float32, sums: Float32
+) -> Iterator[int]:
     """Add one row of windows to the members' sums; yields how many of its windows are done."""
     plan = job.plan
+    columns = len(plan.col_starts)
+    allowed = job.augmentation.allowed(index * columns, columns)
     width = plan.window[1]
     col_shares = blend_shares(plan.col_starts, width, plan.overlap)
     wanted = [
@@ -236,18 +250,27 @@ def _add_windows(job: SlidingJob, strip: Float32, valid: Bool, row_share: Float3
         for start, share in zip(plan.col_starts, col_shares, strict=True)
         if valid[:, start : start + width].any()
     ]
-    skipped = len(plan.col_starts) - len(wanted)
+    skipped = columns - len(wanted)
     if not wanted:
         yield skipped
-    for first in range(0, len(wanted), job.batch_size):
-        some = wanted[first : first + job.batch_size]
-        batch = np.stack(
-            [network_input(job.spec, job.matches, strip[:, :, start : start + width]) for start, _ in some]
+    networks = [partial(_run, job.spec, network) for network in job.networks]
+    # A budget is shared out among all windows of a row.
+    together = job.batch_size if job.augmentation.budget is None else max(len(wanted), 1)
+    for first in range(0, len(wanted), together):
+        some = wanted[first : first + together]
+        places = [slice(start, start + width) for start, _ in some]
+        members = look_more(
+            networks,
+            np.stack([network_input(job.spec, job.matches, strip[:, :, place]) for place in places]),
+            job.augmentation,
+            valid=np.stack([valid[:, place] for place in places]),
+            allowed=allowed,
+            batch_size=job.batch_size,
         )
-        for member, network in enumerate(job.networks):
-            outputs = _run(job.spec, network, batch)
-            for (start, share), output in zip(some, outputs, strict=True):
-                sums[member, :, :, start : start + width] += output * np.outer(row_share, share)
+        for window, (place, (_, share)) in enumerate(zip(places, some, strict=True)):
+            weights = np.outer(row_share, share)
+            for member in range(len(networks)):
+                sums[member, :, :, place] += members[member, window] * weights
         yield skipped + first + len(some)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from undercast.bands import Band
 from undercast.classes import CLASS_NAMES, load_scheme
 from undercast.model_spec import ModelBand, ModelSpec, check_thresholds
+from undercast.models.scaling import per_band, read_scaling, value_scaling
 from undercast.models.table import Table
 from undercast.types import AGGREGATIONS, PRODUCT_LEVELS, UNCERTAINTY_KINDS
 
@@ -36,8 +38,13 @@ def spec_properties(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
+def member_properties(spec: ModelSpec, package: ModelSpec) -> dict[str, Any]:
+    """Describe where a member's spec differs from its package's: the value of its asset's ``undercast:member``."""
+    usual = spec_properties(package)
+    return {key: value for key, value in spec_properties(spec).items() if value != usual[key]}
+
+
 def _input(spec: ModelSpec) -> dict[str, Any]:
-    scaling = None if spec.scale == 1.0 else [{"type": "scale", "value": 1.0 / spec.scale}]
     return {
         "name": "reflectance",
         "description": "Unitless reflectance; absent bands and pixels without data hold undercast:fill.",
@@ -47,7 +54,7 @@ def _input(spec: ModelSpec) -> dict[str, Any]:
             "dim_order": ["batch", "bands", "height", "width"],
             "data_type": "float32",
         },
-        "value_scaling": scaling,
+        "value_scaling": value_scaling(spec),
     }
 
 
@@ -103,15 +110,16 @@ def read_spec(properties: Table) -> ModelSpec:
         ModelError: If a field that undercast needs is missing or wrong.
     """
     window = properties.table("undercast:window", default={})
+    scale, bands = _scaled(properties, _read_bands(properties))
     defaults = ModelSpec(id="", version="", bands=())
     spec = ModelSpec(
         id=properties.text("mlm:name"),
         version=properties.text("undercast:version"),
         title=properties.text("undercast:title", default=""),
-        bands=_read_bands(properties),
+        bands=bands,
         classes=_read_layers(properties),
         levels=properties.choices("undercast:levels", PRODUCT_LEVELS, default=defaults.levels),
-        scale=_read_scale(properties),
+        scale=scale,
         fill=properties.number("undercast:fill", default=defaults.fill),
         window=window.integer("size", default=defaults.window),
         multiple=window.integer("multiple", default=defaults.multiple),
@@ -154,6 +162,15 @@ def _read_bands(properties: Table) -> tuple[ModelBand, ...]:
     return tuple(ModelBand(band=described[name], required=name not in optional) for name in names)
 
 
+def _scaled(properties: Table, bands: tuple[ModelBand, ...]) -> tuple[float, tuple[ModelBand, ...]]:
+    """Read the scaling of reflectance: one factor for all bands, else each band's gain and offset."""
+    scaling = read_scaling(properties.first("mlm:input"), len(bands))
+    if len(scaling) == 1 and scaling[0][1] == 0.0:
+        return scaling[0][0], bands
+    pairs = zip(bands, per_band(scaling, len(bands)), strict=True)
+    return 1.0, tuple(replace(wanted, gain=gain, offset=offset) for wanted, (gain, offset) in pairs)
+
+
 def _read_layers(properties: Table) -> tuple[str, ...]:
     layers = properties.texts("undercast:layers", default=CLASS_NAMES)
     usable = bool(layers) and set(layers) <= set(LAYERS) and len(set(layers)) == len(layers)
@@ -161,19 +178,6 @@ def _read_layers(properties: Table) -> tuple[str, ...]:
         expected = f"one class, or clear and others, of {', '.join(LAYERS)}"
         raise properties.wrong(key="undercast:layers", expected=expected, got=", ".join(layers) or "none")
     return layers
-
-
-def _read_scale(properties: Table) -> float:
-    """Read the one scaling that undercast applies: the item divides (MLM 1.5), the spec multiplies."""
-    steps = properties.first("mlm:input").tables("value_scaling", default=())
-    if not steps:
-        return 1.0
-    kind = steps[0].text("type")
-    value = steps[0].number("value") if kind == "scale" else 0.0
-    if len(steps) > 1 or value == 0.0:
-        expected = "value_scaling of one 'scale' other than 0"
-        raise properties.wrong(key="mlm:input", expected=expected, got=f"{len(steps)} x {kind}")
-    return float(f"{1.0 / value:.12g}")
 
 
 def _read_presets(properties: Table) -> dict[str, dict[str, float]]:

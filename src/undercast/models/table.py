@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 from undercast.errors import ModelError
 
 T = TypeVar("T", bound=str)
+
+LARGEST = sys.float_info.max
+"""Largest number; what lies above it is no finite float."""
 
 _REQUIRED: Any = object()
 
@@ -41,7 +44,7 @@ class Table:
     def number(self, key: str, default: float = _REQUIRED) -> float:
         """Read a finite number."""
         value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
             raise self.wrong(key=key, expected="a number", got=repr(value))
         return float(value)
 
@@ -61,7 +64,7 @@ class Table:
         value = self._get(key, default)
         if not isinstance(value, Mapping):
             raise self.wrong(key=key, expected="an object", got=repr(value))
-        return Table(values=value, origin=f"{self.origin}: {key}")
+        return Table(values=value, origin=f"{self.origin}: {key[:80]}")
 
     def tables(self, key: str, default: Sequence[Mapping[str, Any]] = _REQUIRED) -> tuple[Table, ...]:
         """Read a list of objects; null is the default where there is one."""
