@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import runpy
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-MAKE = Path(__file__).parents[1] / "data" / "raster" / "make.py"
+DATA = Path(__file__).parents[1] / "data"
+MAKE = DATA / "raster" / "make.py"
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,12 @@ def rasters(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> 
     """A folder with every fixture; not to be changed."""
     folder: Path = make.make(tmp_path_factory.mktemp("rasters"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def fuzzing() -> SimpleNamespace:
+    """The functions of ``fuzzing.py`` beside this file."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("fuzzing.py"))))
 
 
 class RangeHandler(SimpleHTTPRequestHandler):
@@ -52,12 +59,25 @@ class RangeHandler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def served(rasters: Path) -> Iterator[str]:
+def serve() -> Iterator[Callable[[Path], str]]:
+    """Serves folders over http, and gives their addresses."""
+    servers: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
+
+    def start(folder: Path) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(RangeHandler, directory=str(folder)))
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def served(serve: Callable[[Path], str], rasters: Path) -> str:
     """The address under which the fixtures are served over http."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(RangeHandler, directory=str(rasters)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    return serve(rasters)

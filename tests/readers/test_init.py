@@ -11,7 +11,7 @@ import xarray as xr
 
 from undercast import readers
 from undercast.errors import SceneError, SensorError, UsageError
-from undercast.readers import OpenOptions, open_scene
+from undercast.readers import OpenOptions, list_scenes, open_scene
 from undercast.scene import Scene, scene_from_array
 from undercast.sensors import load_sensor
 
@@ -55,6 +55,14 @@ def test_unknown_options_sensors_and_levels_are_refused(rasters: Path) -> None:
         open_scene(rasters / "bare.tif", level="boa")  # type: ignore[arg-type]
 
 
+def test_a_scene_stands_for_itself(rasters: Path) -> None:
+    array = np.zeros((1, 8, 8))
+    assert list_scenes(rasters / "bare.tif") == [rasters / "bare.tif"]
+    assert list_scenes(["a.tif", "b.tif"]) == [["a.tif", "b.tif"]]
+    assert list_scenes(array)[0] is array
+    assert list_scenes("") == [""]
+
+
 @pytest.mark.parametrize("source", [3, None, [1, 2], {"a": 1}])
 def test_what_is_no_source_is_refused(source: object) -> None:
     with pytest.raises(SceneError, match="expected a path"):
@@ -75,7 +83,8 @@ def test_a_dataset_is_refused_with_the_way_out() -> None:
 def test_other_packages_can_bring_readers(monkeypatch: pytest.MonkeyPatch, rasters: Path) -> None:
     monkeypatch.setitem(sys.modules, "sketch_package", sys.modules[__name__])
     offer(monkeypatch, EntryPoint("sketch", "sketch_package:SKETCH", readers.ENTRY_POINTS))
-    assert [name for name, _ in readers.readers()] == ["stac", "sketch", "raster"]
+    names = [name for name, _ in readers.readers()]
+    assert (names[0], names[-2:]) == ("stac", ["sketch", "raster"])
     assert open_scene("a.sketch").name == "a.sketch"
     assert open_scene(rasters / "described.tif").name == "described"
 

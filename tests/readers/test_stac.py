@@ -12,7 +12,8 @@ import pytest
 from undercast.errors import BandError, GridError, SceneError
 from undercast.radiometry import Scaling
 from undercast.readers import open_scene
-from undercast.readers.stac import accepts, resolve
+from undercast.readers.stac import accepts
+from undercast.readers.stac_documents import resolve
 from undercast.scene import Scene
 
 NAMES = ("blue", "green", "red", "nir")
@@ -187,6 +188,23 @@ def test_the_grid_with_the_main_bands_is_taken_and_the_rest_named(
         open_scene(path, bands="red,swir16")
 
 
+def test_with_a_resolution_bands_of_all_grids_are_resampled_to_it(tmp_path: Path, make: SimpleNamespace) -> None:
+    item = bare_item(tmp_path, make, platform="sentinel-2a", **{"s2:processing_baseline": "03.01"})
+    coarse = make.numbers(1, shape=(24, 20))
+    make.write(tmp_path / "swir16.tif", coarse, transform=make.TRANSFORM * make.TRANSFORM.scale(2))
+    item["assets"]["swir16"] = item["assets"]["red"] | {"href": "swir16.tif", "eo:bands": [{"common_name": "swir16"}]}
+    path = save(tmp_path, item)
+    fine, half = open_scene(path, resolution=10.0), open_scene(path, resolution=20.0)
+    assert (fine.grid.shape, half.grid.shape) == ((48, 40), (24, 20))
+    assert names(half) == [*NAMES, "swir16"]
+    np.testing.assert_allclose(half.read(bands=[4])[0], coarse[0] * 1e-4, atol=1e-6)
+    np.testing.assert_allclose(fine.read(bands=[4])[0], np.kron(coarse[0], np.ones((2, 2))) * 1e-4, atol=1e-6)
+    blocks = make.numbers(4)[0].reshape(24, 2, 20, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(half.read(bands=[0])[0], blocks * 1e-4, atol=6e-5)
+    with pytest.raises(GridError, match="do not make whole pixels of 7 m"):
+        open_scene(path, resolution=7.0)
+
+
 def test_layers_of_one_asset_are_bands(tmp_path: Path, make: SimpleNamespace) -> None:
     make.write(tmp_path / "all.tif", make.numbers(3))
     item = make.item_1_1({"analytic": "all.tif"})
@@ -256,9 +274,48 @@ def test_binary_files_are_no_items(tmp_path: Path) -> None:
         open_scene(tmp_path / "item.json")
 
 
-def test_items_over_s3_say_the_way_out() -> None:
+def test_items_of_other_stores_say_the_way_out() -> None:
     with pytest.raises(SceneError, match="https address"):
-        open_scene("s3://bucket/item.json")
+        open_scene("gs://bucket/item.json")
+
+
+def test_assets_named_by_common_names_are_bands(tmp_path: Path, make: SimpleNamespace) -> None:
+    item = bare_item(tmp_path, make)
+    for name, asset in item["assets"].items():
+        item["assets"][name] = {"href": asset["href"], "type": asset["type"]}
+    item["assets"]["QA_PIXEL"] = item["assets"]["red"]
+    assert names(open_scene(save(tmp_path, item))) == list(NAMES)
+
+
+def test_an_asset_may_carry_its_one_band_itself(tmp_path: Path, make: SimpleNamespace) -> None:
+    item = bare_item(tmp_path, make)
+    red = {"href": item["assets"]["red"]["href"], "eo:common_name": "red", "raster:scale": 0.001, "roles": ["x"]}
+    item["assets"] = {"measurement": red}
+    scene = open_scene(save(tmp_path, item))
+    assert names(scene) == ["red"]
+    assert scene.provenance["scaling_from"] == "STAC item"
+
+
+def test_damaged_items_give_our_errors_only(tmp_path: Path, make: SimpleNamespace, fuzzing: SimpleNamespace) -> None:
+    path = save(tmp_path, bare_item(tmp_path, make, platform="sentinel-2a", instruments=["msi"]))
+
+    def open_bytes(data: bytes) -> None:
+        path.write_bytes(data)
+        open_scene(path).read()
+
+    fuzzing.fuzz(open_bytes, path.read_bytes())
+
+
+@pytest.mark.parametrize("key", ["roles", "eo:bands", "href", "type", "title"])
+@pytest.mark.parametrize("value", [5, None, {"a": 1}, ["x", 1], "http://[x"])
+def test_fields_of_other_types_give_our_errors_only(
+    tmp_path: Path, make: SimpleNamespace, fuzzing: SimpleNamespace, key: str, value: object
+) -> None:
+    item = bare_item(tmp_path, make)
+    item["assets"]["red"][key] = value
+    item["properties"] |= {"instruments": value, "platform": value, "datetime": value}
+    text = json.dumps(item).encode()
+    fuzzing.only_our_errors(lambda data: open_scene(save(tmp_path, json.loads(data))).read(), text)
 
 
 @pytest.mark.parametrize(
@@ -267,8 +324,12 @@ def test_items_over_s3_say_the_way_out() -> None:
         ("a/item.json", True),
         ("https://host/item.json?token=1", True),
         ("https://host/v1/collections/c/items/S2A_1", True),
+        ("https://host/v1/collections/c", True),
+        ("https://host/v1/search?limit=3", True),
+        ("s3://bucket/items.json#scene-1", True),
         ("https://host/items/scene.tif/x.tif", False),
         ("/vsizip/a.zip/item.json", False),
+        ("a/LC08_MTL.json", False),
         ("a/scene.tif", False),
     ],
 )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Source: TypeAlias = str | Path | Sequence[str | Path] | NDArray[Any] | xr.DataArray
     """What can be opened as a scene."""
 
-__all__ = ["ENTRY_POINTS", "READERS", "OpenOptions", "Reader", "open_scene", "readers"]
+__all__ = ["ENTRY_POINTS", "READERS", "OpenOptions", "Reader", "list_scenes", "open_scene", "readers"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,15 @@ ENTRY_POINTS = "undercast.readers"
 
 READERS: dict[str, str] = {
     "stac": "undercast.readers.stac",
+    "sentinel2": "undercast.readers.sentinel2",
+    "landsat": "undercast.readers.landsat",
+    "hls": "undercast.readers.hls",
+    "proba_v": "undercast.readers.proba_v",
+    "fdr4vgt": "undercast.readers.fdr4vgt",
+    "spot_vgt": "undercast.readers.spot_vgt",
+    "dimap": "undercast.readers.dimap",
+    "planet": "undercast.readers.planet",
+    "cubes": "undercast.readers.cubes",
     "raster": "undercast.readers.raster",
 }
 """Format -> module that reads it, in the order in which they are asked; ``raster`` takes what is left."""
@@ -53,6 +62,7 @@ class OpenChanges(TypedDict, total=False):
     level: ProductLevel | None
     nodata: float | None
     name: str | None
+    resolution: float | None
 
 
 def open_scene(source: Source, options: OpenOptions | None = None, **changes: Unpack[OpenChanges]) -> Scene:
@@ -82,6 +92,22 @@ def open_scene(source: Source, options: OpenOptions | None = None, **changes: Un
         return cast("Scene", raster.open_files([_text(part) for part in source], chosen))
     msg = f"expected a path, a URL, a list of paths, an array or a DataArray, got {type(source).__name__}."
     raise SceneError(msg)
+
+
+def list_scenes(source: Source) -> list[Source]:
+    """List the scenes that a source holds, each as a source of its own.
+
+    Collections, catalogs and item collections of STAC hold items, cubes hold times; any other source stands for itself.
+
+    Raises:
+        SceneError: If a collection cannot be read, or holds more than one run should.
+    """
+    if not isinstance(source, (str, Path)) or not str(source).strip():
+        return [source]
+    text = _text(source)
+    reader = next(reader for _, reader in readers() if reader.accepts(text))
+    members = getattr(reader, "members", None)
+    return [source] if members is None else list(members(text))
 
 
 def readers() -> Iterator[tuple[str, Reader]]:

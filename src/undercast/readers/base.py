@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -47,10 +48,17 @@ class OpenOptions:
     """Stored value that means no data, beside those that the source declares."""
     name: str | None = None
     """Short name of the scene."""
+    resolution: float | None = None
+    """Ground sample distance that products with bands of several resolutions are read at, in metres; the finest unless
+    given."""
 
 
 class Reader(Protocol):
-    """A product format: an object, or a module, with these two functions."""
+    """A product format: an object, or a module, with these two functions.
+
+    A format whose sources may hold several scenes has a third, ``members(source)``, which lists them as sources
+    of their own.
+    """
 
     def accepts(self, source: str) -> bool:
         """Tell from the name or a first look whether this reader is the one for the source."""
@@ -77,7 +85,14 @@ class Naming:
 
 def is_remote(source: str) -> bool:
     """Tell whether a source lies behind a network."""
-    return urlsplit(source).scheme in REMOTE_PREFIXES or source.startswith(("/vsicurl", "/vsis3", "/vsigs", "/vsiaz"))
+    scheme, separator, _ = source.partition("://")
+    known = bool(separator) and scheme.lower() in REMOTE_PREFIXES
+    return known or source.startswith(("/vsicurl", "/vsis3", "/vsigs", "/vsiaz"))
+
+
+def is_unsigned() -> bool:
+    """Tell whether requests to S3 are not signed, by the variable that GDAL reads too."""
+    return os.environ.get("AWS_NO_SIGN_REQUEST", "").upper() in {"YES", "TRUE", "ON", "1"}
 
 
 def gdal_path(source: str) -> str:
@@ -85,6 +100,14 @@ def gdal_path(source: str) -> str:
     scheme, separator, rest = source.partition("://")
     prefix = REMOTE_PREFIXES.get(scheme.lower())
     return prefix + rest if separator and prefix is not None else source
+
+
+def list_folder(folder: str | Path) -> list[Path]:
+    """List a folder in order; nothing where it cannot be listed, which is told when it is opened."""
+    try:
+        return sorted(Path(folder).iterdir())
+    except OSError:
+        return []
 
 
 def short_name(source: str) -> str:
@@ -233,6 +256,34 @@ def skipped_layers(naming: Naming, texts: Sequence[str | None]) -> str:
         if band is None
     ]
     return ", ".join(left_out)
+
+
+def chosen_bands(offered: Sequence[Band], options: OpenOptions, *, what: str, sensor: Sensor | None) -> list[int]:
+    """Choose bands of a product that names them itself: those that the person names, in that order, else all.
+
+    Returns:
+        Positions in ``offered``.
+
+    Raises:
+        BandError: If one is not offered, or none is left.
+    """
+    if options.bands is None:
+        return list(range(len(offered)))
+    places = []
+    for name in (name.strip() for name in options.bands if name.strip() not in SKIP_NAMES):
+        known = band_called(name, sensor)
+        names = {name, *(() if known is None else (known.name, known.common_name))}
+        place = next((place for place, band in enumerate(offered) if {band.name, band.common_name} & names), None)
+        if place is None or place in places:
+            has = ", ".join(f"{band.name} ({band.common_name})" for band in offered)
+            wrong = "is not in it" if place is None else "is named twice"
+            msg = f"{what}: band {name!r} {wrong}. It has {has}."
+            raise BandError(msg)
+        places.append(place)
+    if not places:
+        msg = f"{what}: expected at least one band, got only names that leave layers out."
+        raise BandError(msg)
+    return places
 
 
 def preset_scaling(options: OpenOptions, dtype: DTypeLike) -> Scaling | None:

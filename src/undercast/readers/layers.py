@@ -7,14 +7,15 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
@@ -23,6 +24,7 @@ from undercast.errors import GridError, SceneError
 from undercast.grids import Grid
 from undercast.radiometry import Scaling
 from undercast.readers.base import gdal_path, is_remote
+from undercast.readers.reduced import grown, open_reduced
 from undercast.types import Bool, Float32
 from undercast.windows import Window
 
@@ -38,6 +40,14 @@ side-car files either), and patience."""
 CACHE_SETTINGS: Mapping[str, int] = {"GDAL_CACHEMAX": 128 * 1024**2}
 """Room for GDAL's decoded blocks, in bytes, unless the environment sets it: GDAL would take 5 % of the memory,
 and a pass from top to bottom needs a row of blocks."""
+
+LARGEST_CACHE = 768 * 1024**2
+"""Room for GDAL's decoded blocks, in bytes, that a scene of large blocks gets at most."""
+
+DECODING_SETTINGS: Mapping[str, str] = {"GDAL_NUM_THREADS": "1"}
+"""GDAL settings that nothing overrides. With several threads, GDAL 3.10 reads a truncated or damaged JPEG 2000 without
+an error and leaves arbitrary numbers where it could not decode; with one, it says so. Files are read side by side
+instead."""
 
 _SAME_GRID_PX = 0.01
 """Largest difference of two grids that count as one, in pixels over the whole raster."""
@@ -82,25 +92,41 @@ class Layer:
     """Stored values that mean no data, beside the one that the file declares."""
 
 
+class _Opened(NamedTuple):
+    """A file at the scene's resolution, or a coarser one."""
+
+    dataset: Any
+    edge_px: int
+    """Pixels beside missing data that are not to be trusted."""
+
+
 class LayerPixels:
     """Pixels of layers that share a grid; a file is opened at its first window and then kept open.
 
-    Reads from several threads follow each other. A pickled copy opens the files anew.
+    Reads from several threads follow each other; the files of one read are decoded side by side. A pickled copy opens
+    the files anew.
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        """Take the layers in the order of the scene's bands; nothing is opened yet."""
+    def __init__(self, layers: Sequence[Layer], shape: tuple[int, int] | None = None) -> None:
+        """Take the layers in the order of the scene's bands; nothing is opened yet.
+
+        Args:
+            layers: Layers that cover the same ground.
+            shape: Shape of the scene, where it is not that of every file: those of other shapes are resampled, coarser
+                ones by the nearest pixel, finer ones by the mean, from overviews where the file has some.
+        """
         self.layers = tuple(layers)
-        self._open: dict[str, Any] = {}
+        self.shape = shape
+        self._open: dict[str, _Opened] = {}
         self._lock = threading.Lock()
 
-    def __getstate__(self) -> tuple[Layer, ...]:
+    def __getstate__(self) -> tuple[tuple[Layer, ...], tuple[int, int] | None]:
         """Leave open files behind."""
-        return self.layers
+        return self.layers, self.shape
 
-    def __setstate__(self, state: tuple[Layer, ...]) -> None:
+    def __setstate__(self, state: tuple[tuple[Layer, ...], tuple[int, int] | None]) -> None:
         """Start without open files."""
-        self.layers = state
+        self.layers, self.shape = state
         self._open = {}
         self._lock = threading.Lock()
 
@@ -122,31 +148,51 @@ class LayerPixels:
         for place, band in enumerate(bands):
             places.setdefault(self.layers[band].source, []).append(place)
         with self._lock:
-            for source, here in places.items():
-                self._read_file(source, window, [self.layers[bands[place]] for place in here], reflectance, here)
+            for source in places:
+                self._open_file(source)
+            with ThreadPoolExecutor(min(len(places), os.cpu_count() or 1) or 1) as pool:
+                reads = [
+                    pool.submit(
+                        self._read_file, window, [self.layers[bands[place]] for place in here], reflectance, here
+                    )
+                    for here in places.values()
+                ]
+                for read in reads:
+                    read.result()
         return reflectance
 
-    def _read_file(
-        self,
-        source: str,
-        window: Window,
-        layers: Sequence[Layer],
-        reflectance: Float32,
-        places: Sequence[int],
-    ) -> None:
-        area = RasterWindow(window.col, window.row, window.width, window.height)
-        numbers = [layer.number for layer in layers]
-        with _gdal(source, f"cannot be read at rows {window.row}-{window.row + window.height - 1}"):
-            if source not in self._open:
-                self._open[source] = _open_dataset(source)
-            dataset = self._open[source]
-            stored = dataset.read(numbers, window=area)
-            hidden = _hidden(dataset, numbers, area, alpha=self._mask_layer(dataset, source))
+    def _open_file(self, source: str) -> None:
+        """Open a file at its first window."""
+        if source in self._open:
+            return
+        nodata = next((layer.nodata[0] for layer in self.layers if layer.source == source and layer.nodata), None)
+        with _gdal(source, "cannot be opened as a raster"):
+            self._open[source] = _open_at(source, self.shape, nodata)
+
+    def _room(self) -> int:
+        """Give the bytes that two rows of blocks of every open file take: a window may lie across two."""
+        needed = sum(
+            2 * opened.dataset.block_shapes[0][0] * opened.dataset.width * np.dtype(opened.dataset.dtypes[0]).itemsize
+            for opened in self._open.values()
+        )
+        return int(min(max(needed, CACHE_SETTINGS["GDAL_CACHEMAX"]), LARGEST_CACHE))
+
+    def _read_file(self, window: Window, layers: Sequence[Layer], reflectance: Float32, places: Sequence[int]) -> None:
+        source, numbers = layers[0].source, [layer.number for layer in layers]
+        dataset, edge_px = self._open[source]
+        failure = f"cannot be read at rows {window.row}-{window.row + window.height - 1}"
+        with _gdal(source, failure, room=self._room()):
+            look = _look(dataset, window, self.shape, edge_px)
+            stored = dataset.read(
+                numbers, window=look.area, out_shape=(len(numbers), *look.shape), resampling=Resampling.nearest
+            )
+            hidden = _hidden(dataset, numbers, look, alpha=self._mask_layer(dataset, source))
         for layer, place, values, away in zip(layers, places, stored, hidden, strict=True):
             declared = dataset.nodatavals[layer.number - 1]
             invalid = _without_data(values, (*layer.nodata, *(() if declared is None else (declared,))))
-            reflectance[place] = layer.scaling.to_reflectance(values)
-            reflectance[place][invalid if away is None else invalid | away] = np.nan
+            invalid = grown(invalid if away is None else invalid | away, edge_px)
+            reflectance[place] = layer.scaling.to_reflectance(values[look.kept])
+            reflectance[place][invalid[look.kept]] = np.nan
 
     def _mask_layer(self, dataset: Any, source: str) -> int | None:
         """Give the number of the alpha layer, unless it is a band: the fourth of four 8-bit layers is alpha to GDAL."""
@@ -155,21 +201,57 @@ class LayerPixels:
         return None if alpha in used else alpha
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """Where a window of the scene lies in a file."""
+
+    area: RasterWindow
+    """In the file's pixels, with the margin that the look at missing data needs."""
+    shape: tuple[int, int]
+    """Of what is read, in the scene's pixels."""
+    kept: tuple[slice, slice]
+    """Rows and columns of what is read that the window is."""
+
+
+def _look(dataset: Any, window: Window, shape: tuple[int, int] | None, edge_px: int) -> _Look:
+    height, width = shape or dataset.shape
+    rows, cols = dataset.height / height, dataset.width / width
+    top, left = max(window.row - edge_px, 0), max(window.col - edge_px, 0)
+    bottom = min(window.row + window.height + edge_px, height)
+    right = min(window.col + window.width + edge_px, width)
+    first, second = window.row - top, window.col - left
+    return _Look(
+        area=RasterWindow(left * cols, top * rows, (right - left) * cols, (bottom - top) * rows),
+        shape=(bottom - top, right - left),
+        kept=(slice(first, first + window.height), slice(second, second + window.width)),
+    )
+
+
+def _open_at(source: str, shape: tuple[int, int] | None, nodata: float | None) -> _Opened:
+    """Open a file at the scene's resolution where it is finer."""
+    if shape is None:
+        return _Opened(_open_dataset(source), 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return _Opened(*open_reduced(gdal_path(source), shape, nodata))
+
+
 def _hidden(
     dataset: Any,
     numbers: Sequence[int],
-    area: RasterWindow,
+    look: _Look,
     *,
     alpha: int | None,
 ) -> list[Bool | None]:
     """Where mask bands or an alpha layer hide pixels, per layer; None where nothing can hide them."""
-    transparent = None if alpha is None else dataset.read(alpha, window=area) == 0
+    area, shape = look.area, look.shape
+    transparent = None if alpha is None else dataset.read(alpha, window=area, out_shape=shape) == 0
     hidden: list[Bool | None] = []
     for number in numbers:
         away = transparent
         flags = dataset.mask_flag_enums[number - 1]
         if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
-            masked = dataset.read_masks(number, window=area) == 0
+            masked = dataset.read_masks(number, window=area, out_shape=shape) == 0
             away = masked if away is None else away | masked
         hidden.append(away)
     return hidden
@@ -219,6 +301,33 @@ def read_header(source: str) -> RasterHeader:
         )
 
 
+def read_tags(source: str) -> dict[str, str]:
+    """Read the tags of a raster file.
+
+    Raises:
+        SceneError: If it is missing, truncated or not a raster.
+    """
+    with _gdal(source, "cannot be opened as a raster"), _open_dataset(source) as dataset:
+        return {str(key): str(value) for key, value in dataset.tags().items()}
+
+
+def read_numbers(source: str, *, layers: int = 1) -> NDArray[Any]:
+    """Read the whole of a raster file as it is stored: quality bits, for instance.
+
+    Returns:
+        Its first layer ``(y, x)``, or as many as are asked for ``(layer, y, x)``.
+
+    Raises:
+        SceneError: If it is missing, truncated, not a raster, or has fewer layers.
+    """
+    with _gdal(source, "cannot be read"), _open_dataset(source) as dataset:
+        _refuse_strange(dataset, source)
+        if dataset.count < layers:
+            msg = f"{source}: expected {layers} layers, got {dataset.count}."
+            raise SceneError(msg)
+        return np.asarray(dataset.read(1 if layers == 1 else list(range(1, layers + 1))))
+
+
 def _refuse_strange(dataset: Any, source: str) -> None:
     if dataset.count == 0:
         parts = ", ".join(dataset.subdatasets[:3]) or "none"
@@ -241,11 +350,13 @@ def _open_dataset(source: str) -> Any:
 
 
 @contextlib.contextmanager
-def _gdal(source: str, failure: str) -> Iterator[None]:
-    """Set GDAL up for the source and turn its errors into one line."""
+def _gdal(source: str, failure: str, *, room: int = 0) -> Iterator[None]:
+    """Set GDAL up for the source and turn its errors into one line; the room is for decoded blocks, in bytes."""
     wanted = {**CACHE_SETTINGS, **(REMOTE_SETTINGS if is_remote(source) else {})}
+    if room:
+        wanted["GDAL_CACHEMAX"] = room
     try:
-        with rasterio.Env(**{key: value for key, value in wanted.items() if key not in os.environ}):
+        with rasterio.Env(**{k: v for k, v in wanted.items() if k not in os.environ}, **DECODING_SETTINGS):
             yield
     except (RasterioError, OSError) as error:
         if isinstance(error, SceneError):

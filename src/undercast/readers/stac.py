@@ -1,41 +1,37 @@
-"""STAC items: assets with band metadata (STAC 1.0 and 1.1) as one scene."""
+"""STAC items: assets with band metadata (STAC 1.0 and 1.1) as one scene; collections as many."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from undercast.bands import Band
-from undercast.errors import BandError, SceneError
+from undercast.errors import BandError
+from undercast.grids import Grid
 from undercast.radiometry import SENTINEL2_SCALING, SENTINEL2_SCALING_0400, Scaling
 from undercast.readers.base import (
-    REMOTE_PREFIXES,
     SKIP_NAMES,
     OpenOptions,
     band_called,
-    is_remote,
     preset_scaling,
     record,
 )
 from undercast.readers.layers import Layer, LayerPixels, RasterHeader, read_header, same_grid, shared_grid
+from undercast.readers.multires import common_grid
+from undercast.readers.stac_documents import is_address, list_items, read_item, resolve
 from undercast.scene import Scene, SunAngles
 from undercast.sensors import Sensor, load_sensors, nearest_common_name
 from undercast.types import ProductLevel
 
 logger = logging.getLogger(__name__)
 
-LARGEST_ITEM = 16 * 2**20
-"""Bytes of JSON above which a file is not taken for an item."""
 LONGEST_REFLECTIVE = 3.0
 """Centre wavelength, in micrometres, above which a band is thermal and left out."""
 MAIN_BANDS = frozenset({"blue", "green", "red", "nir", "nir08"})
@@ -50,10 +46,15 @@ SENTINEL2_OFFSET_SINCE = datetime(2022, 1, 25, tzinfo=UTC)
 SENTINEL2_NODATA = 0.0
 """Digital number without data in every Sentinel-2 product (product specification, "special values")."""
 
+ASSET_FIELDS = (
+    *("nodata", "gsd", "raster:scale", "raster:offset", "raster:spatial_resolution"),
+    *("eo:common_name", "eo:center_wavelength", "eo:full_width_half_max"),
+)
+"""Fields of bands that an asset may carry for all its bands."""
+
 OFFSET_TAKEN_OUT = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 """Properties that say that the provider has already taken the offset out of the pixels."""
 
-_TIMEOUT_S = 30.0
 _LEVELS: tuple[tuple[re.Pattern[str], ProductLevel], ...] = (
     (
         re.compile(r"\b(s2)?(msi)?l(evel[- ]?)?2(a|sp|sr)\b|\bs2msi2a\b|\bsr\b|\bsurface reflectance\b"),
@@ -95,25 +96,29 @@ class _AssetBand:
 
 
 def accepts(source: str) -> bool:
-    """Tell whether a source is named like a STAC item: JSON, or a page of an API's items."""
-    if source.startswith("/vsi"):
-        return False
-    path = urlsplit(source).path if is_remote(source) else source
-    if path.lower().endswith((".json", ".geojson")):
-        return True
-    return is_remote(source) and re.search(r"/items/[^/]+/?$", path) is not None
+    """Tell whether a source is named like a STAC document: JSON, or a page of an API."""
+    return is_address(source)
+
+
+def members(source: str) -> list[str]:
+    """List the items that a collection, catalog or item collection leads to; the source itself where it is an item.
+
+    Raises:
+        SceneError: If it cannot be read, or leads to too many.
+    """
+    return list_items(source)
 
 
 def open(source: str, options: OpenOptions) -> Scene:  # noqa: A001 (the protocol's name)
     """Open a STAC item.
 
     Where its bands lie on several grids, those of the grid with most of blue, green, red and near infrared are taken;
-    the others are listed under ``skipped`` in the provenance.
+    the others are listed under ``skipped`` in the provenance. With a resolution, all are resampled to it.
 
     Raises:
         SceneError: If the item or an asset cannot be read, or an asset leads to a place it must not.
         BandError: If no asset says its bands, or a wanted band is missing.
-        GridError: If the wanted bands lie on different grids.
+        GridError: If the wanted bands lie on different grids, or the resolution does not fit them.
     """
     item = _read_item(source)
     sensor = options.sensor or _sensor(item)
@@ -129,8 +134,7 @@ def open(source: str, options: OpenOptions) -> Scene:  # noqa: A001 (the protoco
         raise BandError(msg)
     wanted = [replace(one, href=resolve(one.href, item.href)) for one in _wanted(item, found, options)]
     headers = {href: read_header(href) for href in dict.fromkeys(one.href for one in wanted)}
-    chosen, left_out = (wanted, []) if options.bands is not None else _one_grid(wanted, headers)
-    grid = shared_grid([headers[one.href] for one in chosen])
+    chosen, left_out, grid = _choose_grid(wanted, headers, options, item.id)
     layers, origins = [], []
     for one in chosen:
         layer, origin = _layer(item, one, headers[one.href], options)
@@ -142,7 +146,7 @@ def open(source: str, options: OpenOptions) -> Scene:  # noqa: A001 (the protoco
         name=options.name or item.id,
         bands=tuple(one.band for one in chosen),
         grid=grid,
-        pixels=LayerPixels(layers),
+        pixels=LayerPixels(layers, grid.shape),
         level=level or _preset_level(sensor, origins),
         sensor=sensor.id if sensor is not None else None,
         acquired=_acquired(item),
@@ -157,102 +161,25 @@ def open(source: str, options: OpenOptions) -> Scene:  # noqa: A001 (the protoco
 
 
 def _read_item(source: str) -> _Item:
-    text, href = _fetch(source) if is_remote(source) else (_read_text(Path(source)), source)
-    try:
-        item = json.loads(text)
-    except ValueError as error:
-        msg = f"{source}: expected a STAC item, got text that is not JSON ({error})."
-        raise SceneError(msg) from error
-    kind = item.get("type") if isinstance(item, dict) else type(item).__name__
-    if kind != "Feature" or not isinstance(item.get("assets"), dict):
-        msg = f"{source}: expected a STAC item (a Feature with assets), got {kind or 'JSON without a type'}."
-        if kind in {"Collection", "Catalog", "FeatureCollection"}:
-            msg += " Give one of its items."
-        raise SceneError(msg)
-    properties = item.get("properties")
+    document = read_item(source)
+    content = document.content
+    properties = content.get("properties")
     return _Item(
-        href=href,
-        id=str(item.get("id") or Path(urlsplit(href).path).stem),
+        href=document.href,
+        id=str(content.get("id") or Path(urlsplit(document.href).path).stem),
         properties=properties if isinstance(properties, dict) else {},
-        assets={key: asset for key, asset in item["assets"].items() if isinstance(asset, dict)},
-        collection=str(item.get("collection") or ""),
+        assets={key: asset for key, asset in content["assets"].items() if isinstance(asset, dict)},
+        collection=str(content.get("collection") or ""),
     )
-
-
-def _read_text(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST_ITEM:
-            msg = f"{path}: expected a STAC item, got a file of more than {LARGEST_ITEM // 2**20} MiB."
-            raise SceneError(msg)
-        return path.read_text("utf-8")
-    except FileNotFoundError as error:
-        msg = f"{path} does not exist. Check the path."
-        raise SceneError(msg) from error
-    except UnicodeDecodeError as error:
-        msg = f"{path}: expected a STAC item, got a file that is not text (UTF-8)."
-        raise SceneError(msg) from error
-    except OSError as error:
-        if isinstance(error, SceneError):
-            raise
-        msg = f"{path} cannot be read: {error.strerror or error}."
-        raise SceneError(msg) from error
-
-
-def _fetch(source: str) -> tuple[str, str]:
-    """Read text over http(s), and say where it was found in the end."""
-    if urlsplit(source).scheme not in {"http", "https"}:
-        msg = f"{source}: STAC items are read from files and over http(s). Give its https address, or download it."
-        raise SceneError(msg)
-    try:
-        with urllib.request.urlopen(source, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (scheme checked above)
-            data = answer.read(LARGEST_ITEM + 1)
-            href = answer.geturl()
-        if len(data) > LARGEST_ITEM:
-            msg = f"{source}: expected a STAC item, got more than {LARGEST_ITEM // 2**20} MiB."
-            raise SceneError(msg)
-        return data.decode("utf-8"), href
-    except UnicodeDecodeError as error:
-        msg = f"{source}: expected a STAC item, got what is not text (UTF-8)."
-        raise SceneError(msg) from error
-    except urllib.error.URLError as error:
-        msg = f"{source} cannot be read: {error.reason}."
-        raise SceneError(msg) from error
-    except OSError as error:
-        if isinstance(error, SceneError):
-            raise
-        msg = f"{source} cannot be read: {error}."
-        raise SceneError(msg) from error
-
-
-def resolve(href: str, base: str) -> str:
-    """Make an asset's address absolute.
-
-    An item from the network leads to the network only, never to a file of this machine.
-
-    Raises:
-        SceneError: If it would lead elsewhere.
-    """
-    if is_remote(base):
-        absolute = urljoin(base, href)
-        if urlsplit(absolute).scheme not in REMOTE_PREFIXES:
-            msg = f"{base}: asset {href} leads from the network to {urlsplit(absolute).scheme}:, which is refused."
-            raise SceneError(msg)
-        return absolute
-    parts = urlsplit(href)
-    if parts.scheme == "file":
-        return unquote(parts.path)
-    return href if is_remote(href) or href.startswith("/vsi") else str(Path(base).parent / href)
 
 
 def _asset_bands(item: _Item, sensor: Sensor | None) -> Iterator[_AssetBand]:
     for key, asset in item.assets.items():
-        roles = {str(role) for role in asset.get("roles") or ()}
+        roles = {str(role) for role in _rows(asset.get("roles"))}
         href = asset.get("href")
         if not isinstance(href, str) or roles & LEFT_OUT_ROLES or not _is_raster(asset):
             continue
-        rows = _band_rows(asset)
-        if not rows and roles & set(PREFERRED_ROLES):
-            rows = [{"name": key}]
+        rows = _band_rows(asset) or _row_of_asset(key, asset, roles)
         for number, row in enumerate(rows, start=1):
             band = _band(row, asset, sensor)
             if band is None:
@@ -275,16 +202,34 @@ def _is_raster(asset: Mapping[str, Any]) -> bool:
 
 def _band_rows(asset: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Give one table per band with the plain names of STAC 1.0's extensions, whatever the version of the item."""
-    inherited = {key: asset[key] for key in ("nodata", "raster:scale", "raster:offset", "gsd") if key in asset}
-    bands = [row for row in asset.get("bands") or () if isinstance(row, dict)]
-    older = [row for row in asset.get("eo:bands") or () if isinstance(row, dict)]
-    rasters = [row for row in asset.get("raster:bands") or () if isinstance(row, dict)]
+    inherited = {key: asset[key] for key in ASSET_FIELDS if key in asset}
+    bands, older, rasters = (
+        [row for row in _rows(asset.get(key)) if isinstance(row, dict)] for key in ("bands", "eo:bands", "raster:bands")
+    )
     rows = []
     for number, row in enumerate(bands or older):
         raster = rasters[number] if number < len(rasters) else {}
         merged = {**inherited, **raster, **row}
         rows.append({key.removeprefix("eo:").removeprefix("raster:"): value for key, value in merged.items()})
     return rows
+
+
+def _row_of_asset(key: str, asset: Mapping[str, Any], roles: set[str]) -> list[dict[str, Any]]:
+    """Take an asset without a list of bands for one band, which its own fields or its key name.
+
+    STAC 1.1 lets an asset of one band carry the band's fields itself; many catalogues name assets by common names.
+    """
+    own = {key: asset[key] for key in ASSET_FIELDS if key in asset}
+    rasters = [row for row in _rows(asset.get("raster:bands")) if isinstance(row, dict)]
+    if not (roles & set(PREFERRED_ROLES) or not roles or "eo:common_name" in own):
+        return []
+    merged = {"name": key, **own, **(rasters[0] if len(rasters) == 1 else {})}
+    return [{name.removeprefix("eo:").removeprefix("raster:"): value for name, value in merged.items()}]
+
+
+def _rows(value: object) -> list[Any]:
+    """Give a JSON list; an empty one for what is none."""
+    return value if isinstance(value, list) else []
 
 
 def _band(row: Mapping[str, Any], asset: Mapping[str, Any], sensor: Sensor | None) -> Band | None:
@@ -358,6 +303,17 @@ def _wanted(item: _Item, found: Sequence[_AssetBand], options: OpenOptions) -> l
         msg = f"STAC item {item.id}: expected at least one band, got only names that leave layers out."
         raise BandError(msg)
     return wanted
+
+
+def _choose_grid(
+    wanted: Sequence[_AssetBand], headers: Mapping[str, RasterHeader], options: OpenOptions, identity: str
+) -> tuple[list[_AssetBand], list[_AssetBand], Grid]:
+    """Choose the bands that are read, those that are left out, and the grid that they are read on."""
+    if options.resolution is not None:
+        files = [headers[one.href] for one in wanted]
+        return list(wanted), [], common_grid(files, options.resolution, what=f"STAC item {identity}")
+    chosen, left_out = (list(wanted), []) if options.bands is not None else _one_grid(wanted, headers)
+    return chosen, left_out, shared_grid([headers[one.href] for one in chosen])
 
 
 def _one_grid(
@@ -437,7 +393,7 @@ def _sensor(item: _Item) -> Sensor | None:
     """Find the one sensor of the item's platform and instruments; None where none or several fit."""
     platform = str(item.properties.get("platform") or "").strip().lower().replace("_", "-").replace(" ", "-")
     aboard = [sensor for sensor in load_sensors() if platform in sensor.platforms]
-    instruments = {str(text).lower() for text in item.properties.get("instruments") or ()}
+    instruments = {str(text).lower() for text in _rows(item.properties.get("instruments"))}
     fitting = [sensor for sensor in aboard if sensor.instrument in instruments]
     candidates = fitting or aboard
     return candidates[0] if len(candidates) == 1 else None
