@@ -29,8 +29,9 @@ check: .venv-test/installed ## Lint, check format, types and the floors
 	.venv-test/bin/mypy
 	.venv-test/bin/lint-imports
 
-bench: .venv-bench/installed ## Measure speed and memory, beside a peer; make bench ARGS=--quick to try it
+bench: .venv-bench/installed ## Measure speed and memory, beside peers; make bench ARGS=--quick to try it
 	.venv-bench/bin/python benchmarks/bench.py $(ARGS)
+	.venv-bench/bin/python benchmarks/mlstac.py $(ARGS)
 
 docs: .venv-test/installed ## Check links in the documentation and run the README's code
 	.venv-test/bin/python docs/check.py
@@ -42,7 +43,7 @@ clean: ## Remove virtual environments, caches and build output
 # The stamps are newer than pyproject.toml, so a second run installs nothing unless it changed.
 .venv-demo/installed: INSTALL = -e .
 .venv-test/installed: INSTALL = '$(TORCH)' -e '.[test,dev,peers]'
-.venv-bench/installed: INSTALL = -e '.[peers]'
+.venv-bench/installed: INSTALL = '$(TORCH)' -e '.[peers,openvino,torch,train]'
 
 .venv-%/installed: pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'undercast needs Python >= 3.11 with its venv module (Debian, Ubuntu: apt install python3-venv).' \

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep what is cached apart from the person's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNDERCAST_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

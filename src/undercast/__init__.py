@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from undercast.errors import UndercastError
-    from undercast.masking import load_model, mask, predict
+    from undercast.loading import load_model
+    from undercast.masking import mask, predict
     from undercast.model_spec import ModelSpec
     from undercast.prediction import Prediction
     from undercast.readers import open_scene
@@ -40,7 +41,7 @@ _HOMES = {
     "Scene": "undercast.scene",
     "Sensor": "undercast.sensors",
     "UndercastError": "undercast.errors",
-    "load_model": "undercast.masking",
+    "load_model": "undercast.loading",
     "load_sensor": "undercast.sensors",
     "mask": "undercast.masking",
     "open_scene": "undercast.readers",

@@ -22,6 +22,10 @@ CLASS_NAMES = ("clear", "thick_cloud", "thin_cloud", "cloud_shadow")
 """Names of the four classes, in the order of their values."""
 
 
+CLOUD_LAYERS = ("thick_cloud", "thin_cloud", "cloud")
+"""Layers of a model's output whose sum is the probability of cloud; ``cloud`` is cloud of either kind."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneClass:
     """One class of a scheme."""

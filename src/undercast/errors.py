@@ -70,6 +70,14 @@ class TrustError(ModelError):
     """A model package does not match its checksums or holds what is never executed."""
 
 
+class ApplicabilityError(UndercastError, ValueError):
+    """A scene is not what a model is for, and the person asked to be strict about it."""
+
+
+class DownloadError(ModelError, OSError):
+    """A model package cannot be fetched."""
+
+
 class BackendError(UndercastError, RuntimeError):
     """A runtime cannot load or run a network."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from undercast.windows import Window
 
@@ -36,3 +36,21 @@ class Grid:
             return None
         step = math.hypot(self.transform[0], self.transform[3])
         return step * METERS_PER_DEGREE if self.geographic else step
+
+    @property
+    def pixel_size_m(self) -> tuple[float, float] | None:
+        """Height and width of a pixel at the grid's centre, in metres; None where the grid is not georeferenced."""
+        if self.crs is None:
+            return None
+        a, b, _, d, e, f = self.transform
+        width, height = math.hypot(a, d), math.hypot(b, e)
+        if not self.geographic:
+            return height, width
+        latitude = f + d * self.shape[1] / 2 + e * self.shape[0] / 2
+        return height * METERS_PER_DEGREE, width * METERS_PER_DEGREE * math.cos(math.radians(latitude))
+
+    def part(self, window: Window) -> Grid:
+        """Give the grid of a window."""
+        a, b, c, d, e, f = self.transform
+        col, row = window.col, window.row
+        return replace(self, shape=window.shape, transform=(a, b, a * col + b * row + c, d, e, d * col + e * row + f))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,24 +14,41 @@ import numpy as np
 
 from undercast import readers, writers
 from undercast.bands import BandMatch, tolerance_um
-from undercast.errors import RadiometryError, SceneError, UsageError
+from undercast.errors import ApplicabilityError, RadiometryError, SceneError, UsageError
 from undercast.inference import ensemble
-from undercast.inference.backends import AUTO, Network, choose_backend
-from undercast.inference.sliding import MemberStrip, SlidingJob, SlidingPlan, plan_windows, slide
+from undercast.inference.augmentation import ONE_VIEW, Augmentation
+from undercast.loading import Model, load_model
 from undercast.model_spec import ModelSpec
-from undercast.models.package import DEFAULT_MODEL, ModelPackage, find_package, read_package
-from undercast.models.trust import verified_bytes
-from undercast.prediction import ModelIdentity, Prediction, PredictionHeader, PredictionStream, Strip, collect
+from undercast.models.applicability import machine_mismatch, mismatches
+from undercast.models.package import DEFAULT_MODEL
+from undercast.passes import make_jobs, matched_bands, settle_precision, strips
+from undercast.postprocessing import PostProcessing, postprocess
+from undercast.prediction import ModelIdentity, Prediction, PredictionHeader, PredictionStream, collect, cropped
 from undercast.radiometry import guard, observe
+from undercast.readers.areas import Area, outside, window_of, with_context
 from undercast.readers.array import like, scene_from_data_array
 from undercast.readers.base import OpenOptions, short_name
-from undercast.scene import Scene
-from undercast.types import FEW_PIXELS, Aggregation, Float32, UncertaintyKind
+from undercast.readers.elevation import Elevation
+from undercast.scene import Scene, crop
+from undercast.types import FEW_PIXELS, Aggregation, Float32, Precision, UncertaintyKind
 from undercast.windows import Window
 from undercast.writers import OutputOptions, Outputs
 
 if TYPE_CHECKING:
     import xarray
+
+__all__ = [
+    "MOST_PROBABLE",
+    "MaskOptions",
+    "MaskResult",
+    "Model",
+    "Progress",
+    "load_model",
+    "mask",
+    "part_of_scene",
+    "predict",
+    "stream",
+]
 
 log = logging.getLogger(__name__)
 
@@ -41,33 +58,15 @@ Progress: TypeAlias = Callable[[int, int], None]
 MOST_PROBABLE = "argmax"
 """Preset that every model has: no thresholds, the most probable class."""
 
+LARGEST_BATCH_SIZE = 64
+"""Windows that an accelerator gets at once at most where nobody asks for more, whatever the model suggests."""
+
+ROWS_AT_ONCE = 512
+"""Rows in which valid pixels are looked for at once."""
+
 FAR_SHARE = 0.6
 """Share of the largest distance at which a band may stand for another from which a person is told: Landsat's nir08 for
 nir is common, the red edge for red is not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Model:
-    """A model package whose weights have been verified and loaded."""
-
-    package: ModelPackage
-    """What the package says."""
-    networks: tuple[Network, ...]
-    """One per member, in the package's order."""
-    backend: str
-    """Name of the runtime."""
-    device: str
-    """Where it runs."""
-
-    @property
-    def spec(self) -> ModelSpec:
-        """What the model expects and returns."""
-        return self.package.spec
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Which model it is."""
-        return self.package.identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +86,20 @@ class MaskOptions:
     overlap: int | None = None
     """Pixels that neighbouring windows share."""
     batch_size: int | None = None
-    """Windows that a network gets at once; None: 1 on a processor, 4 elsewhere."""
+    """Windows that a network gets at once; None: what its backend works on at once, or what the model suggests on an
+    accelerator."""
+    tta: Augmentation = ONE_VIEW
+    """Test-time augmentation: how often windows are looked at."""
     radiometry: Literal["refuse", "warn"] = "refuse"
     """What happens to a scene whose values cannot be reflectance."""
+    strict: bool = False
+    """Whether a scene that is not what the model is for is refused, instead of a warning."""
+    area: Area | None = None
+    """Part of the scene that is masked; the model sees some context around it."""
+    postprocessing: PostProcessing = field(default_factory=PostProcessing)
+    """How the class map is cleaned."""
+    dem: str | None = None
+    """Raster with the height of the ground, for the check of shadows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +114,8 @@ class MaskResult:
     """Class -> percent of the valid pixels."""
     model: ModelIdentity
     """Which model said so."""
+    precision: Precision
+    """What the networks computed with."""
     seconds: float
     """Wall time from opening to the last file."""
     warnings: tuple[str, ...] = field(default=())
@@ -131,33 +143,6 @@ class MaskResult:
         }
 
 
-def load_model(name: str | Path = DEFAULT_MODEL, *, device: str = AUTO, backend: str = AUTO) -> Model:
-    """Load a model package: verify each member's weights, then make its network.
-
-    Args:
-        name: Name of a package, or the path of a package folder or its item.
-        device: Device, or ``auto``: the best that works.
-        backend: Runtime, or ``auto``: the first that loads the package's weights.
-
-    Raises:
-        UnknownModelError: If there is no such package.
-        ModelError: If the package is wrong.
-        TrustError: If weights differ from what the package declares.
-        BackendError: If no runtime or device fits.
-    """
-    package = read_package(find_package(name))
-    networks = []
-    runtime = backend
-    for member in package.members:
-        choice = choose_backend(member.kind, backend, device)
-        # The first member settles the device, so that all run in one place.
-        network, device = choice.load(verified_bytes(member))
-        runtime = choice.name
-        networks.append(network)
-    log.info("model %s %s: %s on %s", package.spec.id, package.spec.version, runtime, device)
-    return Model(package=package, networks=tuple(networks), backend=runtime, device=device)
-
-
 def stream(
     scene: Scene,
     model: Model | str | Path = DEFAULT_MODEL,
@@ -166,6 +151,8 @@ def stream(
     progress: Progress | None = None,
 ) -> PredictionStream:
     """Begin a prediction: everything that can be refused is refused here, before the first network runs.
+
+    The prediction lies on the scene's grid, or on that of ``part_of_scene`` where an area is asked for.
 
     Args:
         scene: What is masked.
@@ -177,27 +164,57 @@ def stream(
         BandError: If a required band is missing.
         RadiometryError: If the values cannot be reflectance.
         SceneError: If the scene is too small or has no valid pixel.
+        ApplicabilityError: If the scene is not what the model is for, and ``strict`` is set.
         UsageError: If an option does not fit the model.
         WindowError: If window and overlap do not fit the model.
     """
     chosen = options or MaskOptions()
     _check_size(scene)
     loaded = model if isinstance(model, Model) else load_model(model)
-    header = _header(scene, loaded, chosen)
-    plan = plan_windows(loaded.spec, scene.grid.shape, window=chosen.window, overlap=chosen.overlap)
-    matches = loaded.spec.match(scene.bands)
-    job = SlidingJob(
-        spec=loaded.spec,
-        matches=matches,
-        networks=loaded.networks,
-        plan=plan,
-        read_rows=_row_reader(scene, matches),
-        batch_size=_batch_size(chosen, loaded),
+    if chosen.area is not None:
+        return _stream_of_area(scene, loaded, chosen, chosen.area, progress)
+    matches = matched_bands(scene, loaded)
+    header = _header(scene, loaded, chosen, matches)
+    jobs = make_jobs(
+        scene, loaded, window=chosen.window, overlap=chosen.overlap, batch_size=_batch_size(chosen, loaded)
     )
-    header = replace(header, warnings=(*header.warnings, *_look(scene, matches, plan, chosen)))
+    header = replace(header, warnings=(*header.warnings, *_look(scene, matches, chosen)))
+    loaded, jobs = settle_precision(scene, loaded, jobs, header)
+    header = replace(header, precision=loaded.precision)
+    jobs = tuple(replace(job, augmentation=chosen.tta) for job in jobs)
     for warning in header.warnings:
         log.warning("%s", warning)
-    return PredictionStream(header=header, strips=_strips(job, header, progress))
+    return _postprocessed(
+        PredictionStream(header=header, strips=strips(jobs, loaded.spec, header, progress)), scene, chosen
+    )
+
+
+def part_of_scene(scene: Scene, area: Area | None) -> Scene:
+    """Give the part of a scene that the mask of an area covers; all of it where there is none.
+
+    Raises:
+        GridError: If the scene is not georeferenced.
+        SceneError: If the area lies outside of it.
+    """
+    return scene if area is None else crop(scene, window_of(area, scene.grid, name=scene.name))
+
+
+def _stream_of_area(
+    scene: Scene, model: Model, options: MaskOptions, area: Area, progress: Progress | None
+) -> PredictionStream:
+    """Begin the prediction of the area with context around it, of which the area is cut out."""
+    window = window_of(area, scene.grid, name=scene.name)
+    seen = with_context(window, scene.grid, options.overlap or model.spec.overlap)
+    part = crop(scene, seen)
+    inside = replace(window, row=window.row - seen.row, col=window.col - seen.col)
+    whole = stream(part, model, replace(options, area=None), progress=progress)
+    return cropped(whole, inside, partial(outside, area, part.grid))
+
+
+def _postprocessed(prediction: PredictionStream, scene: Scene, options: MaskOptions) -> PredictionStream:
+    steps = options.postprocessing
+    ground = None if options.dem is None else Elevation(source=options.dem, grid=scene.grid)
+    return postprocess(prediction, replace(steps, sun=steps.sun or scene.sun), ground=ground)
 
 
 @overload
@@ -280,12 +297,13 @@ def mask(
     if scene.name != expected:
         writers.check_free(output, scene.name)
     prediction = stream(scene, model, options, progress=progress)
-    outputs = writers.write(prediction, scene, output)
+    outputs = writers.write(prediction, part_of_scene(scene, (options or MaskOptions()).area), output)
     return MaskResult(
         scene=scene.name,
         outputs=outputs,
         percent=outputs.percent,
         model=prediction.header.model,
+        precision=prediction.header.precision,
         seconds=time.perf_counter() - began,
         warnings=prediction.header.warnings,
     )
@@ -302,10 +320,9 @@ def _check_size(scene: Scene) -> None:
         raise SceneError(msg)
 
 
-def _header(scene: Scene, model: Model, options: MaskOptions) -> PredictionHeader:
-    """Settle what the prediction is, and refuse options that do not fit the model."""
+def _header(scene: Scene, model: Model, options: MaskOptions, matches: Sequence[BandMatch]) -> PredictionHeader:
+    """Settle what the prediction is, and refuse options and scenes that do not fit the model."""
     spec = model.spec
-    matches = spec.match(scene.bands)
     names = ensemble.layer_names(spec.classes)
     thresholds = _thresholds(spec, options)
     ensemble.check_applies(thresholds, names)
@@ -321,9 +338,10 @@ def _header(scene: Scene, model: Model, options: MaskOptions) -> PredictionHeade
         aggregation=aggregation,
         uncertainty_kind=kind,
         thresholds=thresholds,
+        tta=str(options.tta),
         bands={match.wanted.common_name: _stands(scene, match) for match in matches if match.index is not None},
         absent=tuple(match.wanted.common_name for match in matches if match.index is None),
-        warnings=_warnings(scene, spec, matches),
+        warnings=(*_far_bands(scene, matches), *_foreign(scene, model, options)),
     )
 
 
@@ -350,33 +368,45 @@ def _stands(scene: Scene, match: BandMatch) -> str:
     return f"{band.name} ({band.center_wavelength:g} um, {match.distance_um:.3f} um away)"
 
 
-def _warnings(scene: Scene, spec: ModelSpec, matches: tuple[BandMatch, ...]) -> tuple[str, ...]:
-    warnings = [
+def _far_bands(scene: Scene, matches: Sequence[BandMatch]) -> list[str]:
+    return [
         f"{scene.name}: {match.wanted.common_name} is taken from {_stands(scene, match)}"
         for match in matches
         if match.index is not None and match.distance_um > FAR_SHARE * tolerance_um(match.wanted)
     ]
-    if scene.level is not None and scene.level not in spec.levels:
-        trained = " and ".join(spec.levels)
-        warnings.append(f"{scene.name}: {scene.level} reflectance, but model {spec.id!r} was trained on {trained}")
-    return tuple(warnings)
+
+
+def _foreign(scene: Scene, model: Model, options: MaskOptions) -> list[str]:
+    """Hold the scene against what the model is for.
+
+    Raises:
+        ApplicabilityError: If it is something else, and the options are strict.
+    """
+    stated = model.package.applicability
+    found = list(mismatches(replace(stated, levels=stated.levels or model.spec.levels), scene))
+    machine = machine_mismatch(stated, model.device)
+    if machine is not None:
+        found.append(machine)
+    if found and options.strict:
+        msg = (
+            f"{scene.name} is not what model {model.spec.id!r} is for: {'; '.join(found)}. Leave out --strict to go on."
+        )
+        raise ApplicabilityError(msg)
+    return [f"{scene.name}: {mismatch} (model {model.spec.id!r})" for mismatch in found]
 
 
 def _batch_size(options: MaskOptions, model: Model) -> int:
     if options.batch_size is None:
-        return 1 if model.device == "cpu" else 4
+        # A processor gains nothing from batches larger than its backend asks for, and they take memory.
+        suggested = None if model.device == "cpu" else model.package.applicability.batch_size
+        return min(suggested or model.windows, LARGEST_BATCH_SIZE)
     if options.batch_size < 1:
         msg = f"batch_size must be 1 or more, got {options.batch_size}."
         raise UsageError(msg)
     return options.batch_size
 
 
-def _row_reader(scene: Scene, matches: tuple[BandMatch, ...]) -> Callable[[Window], Float32]:
-    indexes = [match.index for match in matches if match.index is not None]
-    return lambda window: scene.read(window, indexes)
-
-
-def _look(scene: Scene, matches: tuple[BandMatch, ...], plan: SlidingPlan, options: MaskOptions) -> tuple[str, ...]:
+def _look(scene: Scene, matches: Sequence[BandMatch], options: MaskOptions) -> tuple[str, ...]:
     """Hold what the scene declares against what is seen in it.
 
     Returns:
@@ -386,7 +416,7 @@ def _look(scene: Scene, matches: tuple[BandMatch, ...], plan: SlidingPlan, optio
         SceneError: If no pixel is valid.
         RadiometryError: If the values cannot be reflectance.
     """
-    observed = observe(_some_valid_pixels(scene, matches, plan))
+    observed = observe(_some_valid_pixels(scene, matches))
     if observed is None:
         msg = f"{scene.name}: expected pixels to mask, got no valid pixel in the bands used. Is nodata right?"
         raise SceneError(msg)
@@ -398,19 +428,18 @@ def _look(scene: Scene, matches: tuple[BandMatch, ...], plan: SlidingPlan, optio
         raise
 
 
-def _some_valid_pixels(scene: Scene, matches: tuple[BandMatch, ...], plan: SlidingPlan) -> Float32:
+def _some_valid_pixels(scene: Scene, matches: Sequence[BandMatch]) -> Float32:
     """Give some pixels ``(band, n)`` that are valid in every band; none only where the scene has none.
 
     A few places are looked at first; where they hold nothing, the scene is searched from the top.
     """
-    read_rows = _row_reader(scene, matches)
-    indexes = [match.index for match in matches if match.index is not None]
+    indexes = sorted({match.index for match in matches if match.index is not None})
     found = _valid_pixels(scene.sample(indexes))
     height, width = scene.grid.shape
     row = 0
     while not found.size and row < height:
-        rows = min(plan.window[0], height - row)
-        found = _valid_pixels(read_rows(Window(row=row, col=0, height=rows, width=width)))
+        rows = min(ROWS_AT_ONCE, height - row)
+        found = _valid_pixels(scene.read(Window(row=row, col=0, height=rows, width=width), indexes))
         row += rows
     return found
 
@@ -418,25 +447,3 @@ def _some_valid_pixels(scene: Scene, matches: tuple[BandMatch, ...], plan: Slidi
 def _valid_pixels(reflectance: Float32) -> Float32:
     flat = reflectance.reshape(reflectance.shape[0], -1)
     return flat[:, np.isfinite(flat).all(axis=0)]
-
-
-def _strips(job: SlidingJob, header: PredictionHeader, progress: Progress | None) -> Iterator[Strip]:
-    """Turn members' strips into finished ones; unlike a loop's variable, ``map`` keeps none of them alive."""
-    return map(partial(_finished, spec=job.spec, header=header), slide(job, progress))
-
-
-def _finished(strip: MemberStrip, *, spec: ModelSpec, header: PredictionHeader) -> Strip:
-    aggregated = ensemble.aggregate(strip.members, header.aggregation, spec.classes)
-    probabilities = ensemble.tempered(aggregated, spec.temperature)
-    spread = ensemble.uncertainty(strip.members, probabilities, header.uncertainty_kind, spec.classes)
-    class_map = ensemble.decide(probabilities, header.classes, header.thresholds, strip.valid)
-    outside = ~strip.valid
-    probabilities[:, outside] = np.nan
-    spread[outside] = np.nan
-    return Strip(
-        row=strip.row,
-        class_map=class_map,
-        probabilities=probabilities,
-        uncertainty=spread,
-        partly_valid=strip.partly_valid,
-    )

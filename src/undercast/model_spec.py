@@ -24,6 +24,10 @@ class ModelBand:
     """Name and wavelength."""
     required: bool = True
     """Whether the model refuses to work without it; optional bands were absent in part of its training."""
+    gain: float = 1.0
+    """Network input = reflectance * the spec's scale * gain + offset; other than 0."""
+    offset: float = 0.0
+    """See gain; in the network's unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ class ModelSpec:
     levels: tuple[ProductLevel, ...] = ("toa", "surface")
     """Product levels it was trained on."""
     scale: float = 1.0
-    """Network input = reflectance * scale."""
+    """Network input = reflectance * scale, then each band's gain and offset."""
     fill: float = -1.0
     """Network input of an absent band and of a pixel without data."""
     window: int = 512
@@ -125,6 +129,9 @@ def network_input(spec: ModelSpec, matches: Sequence[BandMatch], reflectance: Fl
         raise ModelError(msg)
     out = np.full((len(matches), *reflectance.shape[1:]), spec.fill, np.float32)
     for layer, position in enumerate(present):
-        values = reflectance[layer]
-        np.multiply(values, np.float32(spec.scale), out=out[position], where=np.isfinite(values))
+        values, wanted = reflectance[layer], spec.bands[position]
+        there = np.isfinite(values)
+        np.multiply(values, np.float32(spec.scale * wanted.gain), out=out[position], where=there)
+        if wanted.offset != 0.0:
+            np.add(out[position], np.float32(wanted.offset), out=out[position], where=there)
     return out

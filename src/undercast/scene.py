@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -44,6 +44,21 @@ class ArrayPixels:
     def read(self, window: Window, bands: Sequence[int]) -> Float32:
         """Read a window of some bands."""
         return self.reflectance[np.asarray(bands, np.intp)][:, window.rows, window.cols]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CroppedPixels:
+    """A window of other pixels, read when it is asked for."""
+
+    pixels: PixelSource
+    """Where the pixels come from."""
+    origin: Window
+    """Window of them that is kept."""
+
+    def read(self, window: Window, bands: Sequence[int]) -> Float32:
+        """Read a window of some bands."""
+        moved = replace(window, row=window.row + self.origin.row, col=window.col + self.origin.col)
+        return self.pixels.read(moved, bands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,25 @@ class Scene:
                 window = Window(row=int(row), col=int(col), height=min(size, height), width=min(size, width))
                 parts.append(self.pixels.read(window, chosen).reshape(len(chosen), -1))
         return np.concatenate(parts, axis=1)
+
+
+def crop(scene: Scene, window: Window) -> Scene:
+    """Give a window of a scene as a scene of its own; its pixels are read when they are asked for.
+
+    Raises:
+        SceneError: If the window does not lie in the scene.
+    """
+    height, width = scene.grid.shape
+    inside = (
+        0 <= window.row < window.row + window.height <= height and 0 <= window.col < window.col + window.width <= width
+    )
+    if not inside:
+        msg = (
+            f"{scene.name}: expected a window inside {height} x {width} px, got {window.height} x {window.width} px"
+            f" from row {window.row} and column {window.col} on."
+        )
+        raise SceneError(msg)
+    return replace(scene, grid=scene.grid.part(window), pixels=CroppedPixels(pixels=scene.pixels, origin=window))
 
 
 def scene_from_array(

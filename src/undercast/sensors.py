@@ -24,6 +24,8 @@ class Optics:
 
     psf_sigma_px: float = 0.45
     """Standard deviation of the Gaussian point spread, in pixels of the sensor's gsd."""
+    psf_scale: tuple[float, ...] = ()
+    """Each band's point spread over ``psf_sigma_px``; empty: all the same."""
     snr: float = 200.0
     """Signal-to-noise ratio at reflectance 0.3."""
     bits: int = 12
@@ -175,7 +177,7 @@ def _sensor(table: Mapping[str, Any]) -> Sensor:
         bands=bands,
         scaling=scaling,
         level=level,
-        optics=_optics(table),
+        optics=_optics(table, len(bands)),
         aliases=_texts(table, "aliases"),
     )
 
@@ -193,7 +195,7 @@ def _radiometry(table: Mapping[str, Any]) -> tuple[Scaling | None, ProductLevel 
     return Scaling(scale=scale, offset=_number(radiometry, "offset", "radiometry.")), level
 
 
-def _optics(table: Mapping[str, Any]) -> Optics:
+def _optics(table: Mapping[str, Any], bands: int) -> Optics:
     if "simulation" not in table:
         return Optics()
     simulation = _table(table, "simulation")
@@ -207,7 +209,19 @@ def _optics(table: Mapping[str, Any]) -> Optics:
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= _LARGEST_BITS:
         msg = f"simulation.bits must be a whole number from 1 to {_LARGEST_BITS}, got {bits!r}"
         raise SensorError(msg)
-    return Optics(psf_sigma_px=sigma, snr=_positive(simulation, "snr", where, default=usual.snr), bits=bits)
+    snr = _positive(simulation, "snr", where, default=usual.snr)
+    return Optics(psf_sigma_px=sigma, psf_scale=_psf_scale(simulation, bands), snr=snr, bits=bits)
+
+
+def _psf_scale(simulation: Mapping[str, Any], bands: int) -> tuple[float, ...]:
+    scales = simulation.get("psf_scale", [])
+    numbers = isinstance(scales, list) and all(
+        isinstance(scale, int | float) and not isinstance(scale, bool) and 0.0 < scale < math.inf for scale in scales
+    )
+    if not numbers or len(scales) not in {0, bands}:
+        msg = f"simulation.psf_scale must be a list of {bands} numbers above 0, one per band, got {scales!r}"
+        raise SensorError(msg)
+    return tuple(float(scale) for scale in scales)
 
 
 def _band(row: Mapping[str, Any], *, default_gsd: float) -> Band:

@@ -23,6 +23,14 @@ UncertaintyKind = Literal["std", "entropy", "mutual_information", "disagreement"
 """Which uncertainty is meant; see ``inference.ensemble``."""
 UNCERTAINTY_KINDS: tuple[UncertaintyKind, ...] = get_args(UncertaintyKind)
 
+Precision = Literal["f32", "bf16", "f16"]
+"""Numbers that a network computes with."""
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+Compression = Literal["deflate", "zstd", "lzw", "none"]
+"""Compression of GeoTIFFs; none of them loses anything."""
+COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
+
 NODATA = 255
 """Stored value of a pixel without data in every class map that undercast writes by default."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -27,7 +28,8 @@ def test_a_healthy_installation_passes(cli: Callable[..., Result], embedded: Pat
     assert told["numpy"] == np.__version__
     assert told["drivers"]["COG"] is True
     assert set(told["drivers"]) == {"COG", "JP2OpenJPEG", "HDF5", "netCDF", "HDF4", "Zarr"}
-    assert told["backends"]["onnxruntime"][-1] == "cpu"
+    assert told["backends"]["onnxruntime"]["cpu"] == ["f32"]
+    assert told["choices"]["onnx"]["reason"]
     assert told["model"]["verified"] is True
     assert told["self_test"]["seconds"] > 0
 
@@ -38,6 +40,16 @@ def test_words_for_people_say_that_it_works(cli: Callable[..., Result], embedded
     assert "tiny 1.0.0, verified" in words
     assert "self-test" in words
     assert "passed in" in words
+
+
+def test_a_runtime_that_is_not_installed_is_answered_with_its_pip_line(
+    cli: Callable[..., Result], embedded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    words = cli("doctor").stdout
+
+    assert "onnx weights" in words
+    assert words.count("pip install 'undercast[torch]'") == 3  # the backend, and two kinds that nothing else loads
 
 
 def test_a_changed_weight_is_found(cli: Callable[..., Result], embedded: Path) -> None:

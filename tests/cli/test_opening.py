@@ -75,3 +75,14 @@ def test_a_comma_in_the_name_of_an_existing_file_stays(tmp_path: Path) -> None:
     path.write_text("")
 
     assert split_source(str(path)) == str(path)
+
+
+@pytest.mark.parametrize(("written", "metres"), [(None, None), ("native", None), ("20", 20.0)])
+def test_a_resolution_is_a_number_of_metres_or_native(written: str | None, metres: float | None) -> None:
+    assert open_options(**{**NOTHING, "resolution": written}).resolution == metres
+
+
+@pytest.mark.parametrize("written", ["x", "0", "-10", "10,20"])
+def test_an_impossible_resolution_is_refused(written: str) -> None:
+    with pytest.raises(UsageError, match="--resolution"):
+        open_options(**{**NOTHING, "resolution": written})

@@ -84,6 +84,7 @@ def test_after_a_kill_there_is_no_output_and_the_next_run_works(
 
     assert (again.returncode, stderr) == (0, "")
     assert json.loads(stdout)["status"] == "done"
+    assert not list(out.glob(".undercast-*"))
 
 
 def test_ctrl_c_between_scenes_keeps_what_is_finished(

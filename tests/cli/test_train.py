@@ -38,7 +38,7 @@ def test_train_writes_a_package_and_prints_its_place(
     assert result.stdout == f"{out}\n"
     assert result.stderr == ""
     assert read_package(out).spec.id == "tiny"
-    assert (tmp_path / "work" / "log.jsonl").exists()
+    assert (tmp_path / "work" / "all" / "log.jsonl").exists()
     again = train(recipe, data, out)
     assert again.exit_code == 2
     assert again.stderr.startswith(f"OutputExistsError: model package {out} exists already.")

@@ -102,6 +102,16 @@ def test_average_precision_equals_scikit_learn_with_ties(truth: np.ndarray, scor
 
 
 @settings(deadline=None)
+@given(binary, arrays(np.float64, 50, elements=st.sampled_from(np.linspace(0, 1, 17).tolist())))
+def test_the_area_under_the_operating_curve_equals_scikit_learn_with_ties(truth: np.ndarray, score: np.ndarray) -> None:
+    ours = float(metrics.auroc_of_histogram(metrics.histogram(truth, score)))
+    if truth.any() and not truth.all():
+        assert ours == pytest.approx(sk.roc_auc_score(truth, score), abs=1e-6)
+    else:
+        assert np.isnan(ours)
+
+
+@settings(deadline=None)
 @given(binary, arrays(np.float64, 50, elements=st.floats(0.001, 0.999)))
 def test_the_calibration_error_equals_torchmetrics(truth: np.ndarray, probability: np.ndarray) -> None:
     torch = pytest.importorskip("torch")

@@ -116,10 +116,12 @@ def test_the_time_is_that_of_acquisition_or_the_item_says_that_it_is_not(make: M
 
 def test_a_model_that_is_not_verified_is_named_so(make: Make, options: OutputOptions) -> None:
     prediction, scene = make()
-    header = replace(prediction.header, model=replace(prediction.header.model, verified=False))
+    model = replace(prediction.header.model, verified=False, assumptions=("x 10000",))
+    header = replace(prediction.header, model=model)
     item = item_of(replace(prediction, header=header), scene, options)
     assert "not verified" in item["properties"]["description"]
     assert item["properties"]["undercast:model"]["verified"] is False
+    assert item["properties"]["undercast:model"]["assumptions"] == ["x 10000"]
 
 
 def test_scene_and_model_are_linked(make: Make, options: OutputOptions, tmp_path: Path) -> None:

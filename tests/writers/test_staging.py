@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from undercast.errors import OutputError, SceneError
-from undercast.writers.staging import output_errors, publish, staging
+from undercast.writers.staging import _place, output_errors, publish, staging, sweep
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
@@ -79,3 +83,62 @@ def test_publishing_all_or_none(tmp_path: Path) -> None:
         "a": "old a",
         "c": "old c",
     }
+
+
+def left_behind(folder: Path, process: int, *, place: str | None = None) -> Path:
+    stage = folder / f".undercast-a-scene-{place or _place()}-{process}-ab_12"
+    stage.mkdir(parents=True)
+    (stage / "half").write_text("x")
+    return stage
+
+
+def process_that_is_gone() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_what_a_killed_process_left_behind_is_swept_by_the_next_run(tmp_path: Path) -> None:
+    stage = left_behind(tmp_path, process_that_is_gone())
+    with staging(tmp_path, "other"):
+        assert not stage.exists()
+
+
+def test_what_a_process_of_our_own_number_left_behind_is_swept(tmp_path: Path) -> None:
+    """In a container every run can have the number 1."""
+    stage = left_behind(tmp_path, os.getpid())
+    with staging(tmp_path, "other"):
+        assert not stage.exists()
+
+
+def test_sweeping_leaves_alone_what_may_be_in_use(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alive:
+        kept = [
+            left_behind(tmp_path, alive.pid),
+            left_behind(tmp_path, process_that_is_gone(), place="00000000"),
+            left_behind(tmp_path, 10**30),
+        ]
+        (tmp_path / ".undercast-of-another-make").mkdir()
+        with staging(tmp_path, "scene") as ours, staging(tmp_path, "scene"):
+            assert ours.exists()
+            assert all((stage / "half").exists() for stage in kept)
+        assert (tmp_path / ".undercast-of-another-make").exists()
+        alive.communicate(b"\n")
+
+
+def test_a_link_in_the_place_of_a_staging_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    stage = left_behind(tmp_path / "elsewhere", process_that_is_gone())
+    (tmp_path / stage.name).symlink_to(tmp_path / "precious")
+    sweep(tmp_path)
+    assert (tmp_path / "precious").is_dir()
+
+
+def test_threads_that_begin_together_do_not_sweep_each_other(tmp_path: Path) -> None:
+    def work(number: int) -> bool:
+        with staging(tmp_path, f"scene{number}") as stage:
+            return stage.is_dir()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(64)))
+    assert list(tmp_path.iterdir()) == []

@@ -33,6 +33,12 @@ def test_a_model_that_is_not_verified_is_marked(header: PredictionHeader, option
     assert dataset_tags(doubtful, Tally(), options)["UNDERCAST_UNVERIFIED"] == "YES"
 
 
+def test_what_was_assumed_of_the_model_is_named(header: PredictionHeader, options: OutputOptions) -> None:
+    assert "UNDERCAST_ASSUMPTIONS" not in dataset_tags(header, Tally(), options)
+    assumed = replace(header, model=replace(header.model, assumptions=("blue is 0.45 um", "x 10000")))
+    assert dataset_tags(assumed, Tally(), options)["UNDERCAST_ASSUMPTIONS"] == "blue is 0.45 um | x 10000"
+
+
 def test_without_a_valid_pixel_there_is_no_percentage_of_a_class(
     header: PredictionHeader, options: OutputOptions
 ) -> None:

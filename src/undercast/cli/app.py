@@ -41,8 +41,9 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "mask": Entry("mask", "Mask clouds and cloud shadows in scenes."),
     "info": Entry("info", "Say what undercast sees in a scene: bands, grid, values, models that fit."),
-    "models": Entry("models", "List models, or show one."),
+    "models": Entry("models", "List, show, check, repair, fetch and make models."),
     "sensors": Entry("sensors", "List sensors, or show one."),
+    "readers": Entry("readers", "List the product formats that can be opened."),
     "simulate": Entry("simulate", "Simulate scenes of a sensor, with reference class maps."),
     "train": Entry("train", "Train the model of a recipe and write its package."),
     "evaluate": Entry("evaluate", "Hold a model, a peer or a processor against references."),

@@ -17,8 +17,10 @@ from undercast.errors import UndercastError
 
 DRIVERS = ("COG", "JP2OpenJPEG", "HDF5", "netCDF", "HDF4", "Zarr")
 """GDAL's drivers of interest: the output format, and formats that products come in."""
-OPTIONAL = ("torch", "openvino", "xarray", "rioxarray", "dask")
+OPTIONAL = ("openvino", "torch", "safetensors", "xarray", "rioxarray", "dask")
 """Distributions that undercast uses where they are installed."""
+KINDS = ("onnx", "pt2", "safetensors")
+"""Kinds of weights."""
 TEST_SIZE = 64
 """Side of the array of the self-test, in pixels."""
 
@@ -68,7 +70,7 @@ def distribution(name: str) -> str | None:
 
 def processors() -> int:
     """Count the processors that this process may use."""
-    from undercast.inference.onnx import processors
+    from undercast.inference.processor import processors
 
     return processors()
 
@@ -88,22 +90,41 @@ def gdal() -> dict[str, Any]:
 
 
 def runtimes() -> dict[str, Any]:
-    """Look at the runtimes: ONNX Runtime's providers, and what each backend can use."""
+    """Look at the runtimes: ONNX Runtime's providers, what each backend can use, and which would be chosen."""
     import onnxruntime
 
-    from undercast.inference.backends import backend_names, load_backend
+    from undercast.inference.backends import backend_names
 
-    backends: dict[str, Any] = {}
-    for name in backend_names():
-        try:
-            backends[name] = list(load_backend(name).devices())
-        except UndercastError as error:
-            backends[name] = describe(error)
     return {
         "onnxruntime": onnxruntime.__version__,
         "providers": list(onnxruntime.get_available_providers()),
-        "backends": backends,
+        "backends": {name: available(name) for name in backend_names()},
+        "choices": {kind: choice(kind) for kind in KINDS},
     }
+
+
+def available(name: str) -> dict[str, list[str]] | str:
+    """Give a backend's devices with the precisions that it computes with; a line where it cannot be used."""
+    from undercast.inference.backends import load_backend
+
+    try:
+        backend = load_backend(name)
+    except UndercastError as error:
+        return describe(error)
+    return {device: list(backend.precisions(device)) for device in backend.devices()}
+
+
+def choice(kind: str) -> dict[str, str] | str:
+    """Give the backend that would run a kind of weights, and why; a line where none would."""
+    from undercast.inference.backends import choose_backend
+
+    try:
+        chosen = choose_backend(kind)
+    except UndercastError as error:
+        return describe(error)
+    device = chosen.devices[0]
+    precision = chosen.backend.precisions(device)[0]
+    return {"backend": chosen.name, "device": device, "precision": precision, "reason": chosen.reason}
 
 
 def embedded_model() -> dict[str, Any]:
@@ -131,7 +152,8 @@ def self_test() -> dict[str, Any]:
     """Mask a small array with the embedded model; a failure is told, not raised."""
     import numpy as np
 
-    from undercast.masking import load_model, predict
+    from undercast.loading import load_model
+    from undercast.masking import predict
     from undercast.scene import scene_from_array
 
     began = time.perf_counter()
@@ -149,6 +171,7 @@ def self_test() -> dict[str, Any]:
         "passed": bool(prediction.valid.all()),
         "backend": model.backend,
         "device": model.device,
+        "precision": prediction.header.precision,
         "seconds": round(time.perf_counter() - began, 3),
     }
 
@@ -157,7 +180,12 @@ def print_findings(told: Mapping[str, Any]) -> None:
     """Put the findings in words."""
     model, test = told["model"], told["self_test"]
     backends = {
-        name: ", ".join(found) if isinstance(found, list) else found for name, found in told["backends"].items()
+        name: found if isinstance(found, str) else "; ".join(f"{one} ({', '.join(by)})" for one, by in found.items())
+        for name, found in told["backends"].items()
+    }
+    choices = {
+        kind: found if isinstance(found, str) else "{backend} on {device} with {precision}: {reason}".format(**found)
+        for kind, found in told["choices"].items()
     }
     print_pairs(
         [
@@ -168,11 +196,12 @@ def print_findings(told: Mapping[str, Any]) -> None:
             ("drivers", ", ".join(f"{name} {yes_no(there)}" for name, there in told["drivers"].items())),
             ("onnxruntime", f"{told['onnxruntime']} with {', '.join(told['providers'])}"),
             *((f"backend {name}", text) for name, text in backends.items()),
+            *((f"{kind} weights", text) for kind, text in choices.items()),
             *((name, found or "not installed") for name, found in told["optional"].items()),
             ("model", f"{model['id']} {model['version']}, verified" if model["verified"] else model["error"]),
             (
                 "self-test",
-                f"passed in {test['seconds']:.2f} s ({test['backend']}, {test['device']})"
+                f"passed in {test['seconds']:.2f} s ({test['backend']}, {test['device']}, {test['precision']})"
                 if test["passed"]
                 else f"FAILED: {test.get('error', 'the prediction has pixels without a class')}",
             ),

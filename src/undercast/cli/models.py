@@ -1,4 +1,4 @@
-"""`undercast models`: list the model packages, or show one."""
+"""`undercast models`: the group, and its commands list and show; the others stand in `models_<name>.py`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from undercast.bands import Band, band_from_name
+from undercast.cli.models_lint import lint_command, repair_command
+from undercast.cli.models_optimize import optimize_command
+from undercast.cli.models_pack import pack_command
+from undercast.cli.models_pull import pull_command
+from undercast.cli.models_push import push_command
+from undercast.cli.models_test import test_command
 from undercast.cli.printing import print_json, print_pairs, print_table, yes_no
 from undercast.errors import BandError, ModelError
 
@@ -18,7 +24,16 @@ if TYPE_CHECKING:
 
 @click.group(name="models")
 def command() -> None:
-    """List models, or show one."""
+    """List, show, check, repair, fetch and make models."""
+
+
+command.add_command(lint_command)
+command.add_command(repair_command)
+command.add_command(test_command)
+command.add_command(optimize_command)
+command.add_command(pull_command)
+command.add_command(pack_command)
+command.add_command(push_command)
 
 
 @command.command(name="list")
@@ -58,10 +73,10 @@ def list_command(bands: str | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_command(name: str, as_json: bool) -> None:
-    """Show a model by its name in `undercast models list`, or a model package of your own by its folder."""
-    from undercast.models.package import find_package, read_package
+    """Show a model by its name in `undercast models list`, or any model package by its folder or reference."""
+    from undercast.models.fetch import open_package
 
-    package = read_package(find_package(name))
+    package = open_package(name)
     details = {"name": name, **summary(package), **inside(package)}
     if as_json:
         print_json(details)
@@ -85,7 +100,7 @@ def show_command(name: str, as_json: bool) -> None:
     print_table(
         ("member", "kind", "bytes", "verified", "checksum"),
         [
-            (row["name"], row["kind"], str(row["size"]), yes_no(row["verified"]), row["checksum"])
+            (row["name"], row["kind"], str(row["size"] or ""), yes_no(row["verified"]), row["checksum"] or "")
             for row in details["members"]
         ],
     )
@@ -129,6 +144,7 @@ def summary(package: ModelPackage) -> dict[str, Any]:
         "preset": spec.preset,
         "thresholds": dict(spec.thresholds),
         "item": str(package.item),
+        "assumptions": list(package.assumptions),
     }
 
 
@@ -199,7 +215,8 @@ def _described(details: Mapping[str, Any]) -> list[tuple[str, str]]:
         "card": details["card"] or "",
         "item": details["item"],
     }
-    return [(name, text) for name, text in pairs.items() if text]
+    told = [(name, text) for name, text in pairs.items() if text]
+    return told + [("assumed", line) for line in details["assumptions"]]
 
 
 def thresholds(values: Mapping[str, float]) -> str:

@@ -33,6 +33,12 @@ _OPTIONS = (
     click.option("--offset", type=float, metavar="F", help="Reflectance of the stored value 0; with --scale."),
     click.option("--level", type=click.Choice(PRODUCT_LEVELS), help="Kind of reflectance."),
     click.option(
+        "--resolution",
+        metavar="M",
+        help="Metres per pixel that a product with bands of several resolutions is read at, e.g. 10, 20 or 60; native"
+        " (the finest) unless given.",
+    ),
+    click.option(
         "--nodata",
         type=float,
         metavar="F",
@@ -56,6 +62,7 @@ def open_options(
     offset: float | None,
     level: ProductLevel | None,
     nodata: float | None,
+    resolution: str | None = None,
 ) -> OpenOptions:
     """Make one value of the options.
 
@@ -69,10 +76,21 @@ def open_options(
         "scaling": _scaling(scale, offset),
         "level": level,
         "nodata": nodata,
+        "resolution": _resolution(resolution),
     }
     from undercast.readers.base import OpenOptions
 
     return OpenOptions(**given)  # type: ignore[arg-type]
+
+
+def _resolution(text: str | None) -> float | None:
+    if text is None or text == "native":
+        return None
+    (metres,) = numbers_of(text, "--resolution M", example="--resolution 20, or native")
+    if metres <= 0.0:
+        msg = f"expected --resolution above 0 metres, got {metres:g}. Try --resolution 20"
+        raise UsageError(msg)
+    return metres
 
 
 def _scaling(scale: float | None, offset: float | None) -> Scaling | None:
@@ -99,3 +117,24 @@ def split_source(argument: str) -> str | tuple[str, ...]:
     parts = _BETWEEN_REMOTE.split(argument) if _REMOTE.match(argument) else argument.split(",")
     files = tuple(part.strip() for part in parts if part.strip())
     return files[0] if len(files) == 1 else files
+
+
+def numbers_of(text: str, option: str, *, example: str) -> tuple[float, ...]:
+    """Read numbers with commas between them.
+
+    Args:
+        text: What the person wrote.
+        option: The option and the names of its numbers, such as ``--sun ZENITH,AZIMUTH``.
+        example: A right use of it.
+
+    Raises:
+        UsageError: If they are not as many finite numbers as names.
+    """
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != option.count(",") + 1 or not all(math.isfinite(number) for number in numbers):
+        msg = f"expected {option} with that many numbers, got {text!r}. Try {example}"
+        raise UsageError(msg)
+    return numbers

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeAlias
 
 import click
 
 from undercast.radiometry import Scaling
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many windows are done, and how many there are."""
 
 UNFOLDED = 1000
 """Width of what goes to a pipe or a file, in characters: no row is folded."""
@@ -55,23 +58,44 @@ def describe_scaling(scaling: Scaling) -> str:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Draw a bar on standard error while it is a terminal and nobody asked for quiet; gone when it is done.
+def progress_bars() -> Iterator[Callable[[str], AbstractContextManager[Progress | None]]]:
+    """Draw bars on standard error while it is a terminal and nobody asked for quiet; each is gone when it is done.
 
     Yields:
-        What to tell how many windows are done and how many there are; None where nothing is drawn.
+        Title -> what to tell how many windows are done and how many there are, while its bar stands; None where
+        nothing is drawn. Bars can stand together, and be told from several threads.
     """
     if not sys.stderr.isatty() or is_quiet():
-        yield None
+        yield lambda title: nullcontext(None)  # noqa: ARG005 (nothing is drawn)
         return
+    from rich import progress
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-    # Standard output stays as it is: the bar would move what is printed there to standard error.
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda finished, total: progress.update(task, completed=finished, total=total)
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    # What is printed while bars stand must move them out of the way, but never from a pipe to standard error.
+    together = sys.stdout.isatty()
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=together) as display:
+
+        @contextmanager
+        def bar(title: str) -> Iterator[Progress | None]:
+            task = display.add_task(title, total=None)
+            try:
+                yield lambda finished, total: display.update(task, completed=finished, total=total)
+            finally:
+                display.remove_task(task)
+
+        yield bar
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress | None]:
+    """Draw one bar; see ``progress_bars``."""
+    with progress_bars() as bar, bar(title) as progress:
+        yield progress
 
 
 def is_quiet() -> bool:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from undercast._optional import require
+from undercast.errors import UsageError
 
 
 @click.command("train")
@@ -30,18 +31,40 @@ from undercast._optional import require
     type=click.Path(path_type=Path),
     help="Write the networks of the recipe's folds here, too, as the members of one package.",
 )
+@click.option(
+    "--judge-by",
+    type=click.Path(path_type=Path),
+    help="Folder of labelled scenes for the figures in the card of a recipe with [ensemble]; they are not trained on.",
+)
 @click.option("--device", default="cpu", show_default=True, help="PyTorch device, such as cuda.")
-def command(recipe: Path, data: Path, out: Path, work: Path | None, ensemble: Path | None, device: str) -> None:
+def command(
+    recipe: Path,
+    data: Path,
+    out: Path,
+    work: Path | None,
+    ensemble: Path | None,
+    judge_by: Path | None,
+    device: str,
+) -> None:
     """Train the model of a recipe and write its package.
 
-    RECIPE is a TOML file. Each folder of OUT.work has a log.jsonl with a JSON object per line: step, loss, rate,
+    RECIPE is a TOML file; one with a table [ensemble] trains a member of each architecture and packs them together,
+    one with [stages] trains clear, cloud and shadow first and four classes from there.
+    Each folder of OUT.work has a log.jsonl with a JSON object per line: step, loss, rate,
     seconds, and figures on simulated validation chips now and then.
     """
     require("torch", extra="train", purpose="train a model")
+    from undercast.training.ensemble import is_ensemble, read_ensemble
+    from undercast.training.ensemble_run import run_ensemble
     from undercast.training.recipe import read_recipe
     from undercast.training.run import Places, run
+    from undercast.training.two_stage import is_two_stage, read_two_stage, run_two_stages
 
-    plan = read_recipe(recipe)
+    members = read_ensemble(recipe) if is_ensemble(recipe) else None
+    stages = read_two_stage(recipe) if is_two_stage(recipe) else None
+    if stages is not None and ensemble is not None:
+        msg = "--ensemble needs a recipe with folds; one with [stages] has none."
+        raise UsageError(msg)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
@@ -52,6 +75,11 @@ def command(recipe: Path, data: Path, out: Path, work: Path | None, ensemble: Pa
                 tasks[what] = bar.add_task(what, total=total)
             bar.update(tasks[what], completed=done, total=total)
 
-        places = Places(package=out, work=work, ensemble=ensemble)
-        package = run(plan, data, places, device=device, progress=tell)
+        if members is not None:
+            package = run_ensemble(members, data, out, work=work, judged_by=judge_by, progress=tell)
+        elif stages is not None:
+            package = run_two_stages(stages, data, out, work=work, device=device, progress=tell)
+        else:
+            places = Places(package=out, work=work, ensemble=ensemble)
+            package = run(read_recipe(recipe), data, places, device=device, progress=tell)
     click.echo(package)

@@ -270,6 +270,20 @@ def average_precision_of_histogram(counts: NDArray[np.number]) -> Floats:
     return _ratio(np.nansum(steps, axis=-1), hits[..., -1])
 
 
+def auroc_of_histogram(counts: NDArray[np.number]) -> Floats:
+    """Area under the receiver operating curve where the 256 bins are the thresholds; ties count half.
+
+    It is the chance that a positive pixel has a higher value than a negative one. NaN where either is missing.
+
+    Args:
+        counts: ``(..., 2, 256)``: negative, positive.
+    """
+    values = np.asarray(counts, np.float64)
+    negative, positive = values[..., 0, :], values[..., 1, :]
+    below = np.cumsum(negative, axis=-1) - negative / 2.0
+    return _ratio((positive * below).sum(axis=-1), positive.sum(axis=-1) * negative.sum(axis=-1))
+
+
 def expected_calibration_error(positive: Bool, probability: NDArray[np.floating], bins: int = 15) -> float:
     """Mean distance of frequency and mean probability over bins of equal width, by their pixels; NaN without pixels.
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from undercast import masking
+from undercast import loading, masking
 from undercast.classes import CLASS_NAMES
 from undercast.errors import EvaluationError, ModelError
 from undercast.evaluation.predictors import Predicted
 from undercast.evaluation.references import ReferenceScene
 from undercast.evaluation.report import KIND
-from undercast.masking import MOST_PROBABLE, MaskOptions, Model
+from undercast.loading import Model
+from undercast.masking import MOST_PROBABLE, MaskOptions
 from undercast.model_spec import ModelSpec
 from undercast.models.item import spec_properties
 from undercast.models.package import DEFAULT_MODEL, ModelPackage, PackageDetails, write_package
@@ -86,9 +87,9 @@ def open_package(name: str | Path = DEFAULT_MODEL, options: MaskOptions | None =
     """Load a model package as a predictor.
 
     Raises:
-        UndercastError: As ``masking.load_model`` does.
+        UndercastError: As ``loading.load_model`` does.
     """
-    return PackagePredictor(model=masking.load_model(name), options=options or MaskOptions())
+    return PackagePredictor(model=loading.load_model(name), options=options or MaskOptions())
 
 
 def operating_point(spec: ModelSpec, options: MaskOptions) -> Mapping[str, float]:

@@ -1,4 +1,4 @@
-"""Sources: from a path to references: manifest folders, lists of pairs, STAC collections, lists of points."""
+"""Sources: from a path to references: manifests, lists of pairs or points, STAC collections, published data sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def read_references(source: str | Path, *, scheme: str = "undercast") -> Referen
 
     Args:
         source: A folder with ``manifest.json`` or ``collection.json``, a STAC collection, a CSV file of pairs (columns
-            scene, reference) or one of points (columns scene, x, y, class).
+            scene, reference) or one of points (columns scene, x, y, class), or the folder of one of the data sets of
+            ``evaluation.datasets``.
         scheme: Class scheme of masks and points that name none; manifests have their own codes.
 
     Raises:
@@ -35,9 +36,15 @@ def read_references(source: str | Path, *, scheme: str = "undercast") -> Referen
         return collection_references(path, scheme=scheme)
     if path.suffix == ".csv" and path.is_file():
         return _list(path, scheme)
+    from undercast.evaluation.datasets import DATA_SETS, data_set_references
+
+    known = data_set_references(path)
+    if known is not None:
+        return known
     msg = (
-        f"references {path}: expected a folder with {MANIFEST} or {COLLECTION}, a STAC collection (.json), or a list"
-        f" (.csv) of pairs or points; got {'a folder without either' if path.is_dir() else 'none of them'}."
+        f"references {path}: expected a folder with {MANIFEST} or {COLLECTION}, a STAC collection (.json), a list"
+        f" (.csv) of pairs or points, or a data set as it is published ({', '.join(DATA_SETS)});"
+        f" got {'a folder without either' if path.is_dir() else 'none of them'}."
     )
     raise EvaluationError(msg)
 

@@ -16,8 +16,6 @@ from undercast.prediction import PredictionHeader, PredictionStream, Strip
 from undercast.scene import Scene
 from undercast.types import Float32, UInt8
 from undercast.writers.outputs import (
-    COMPRESSIONS,
-    Compression,
     OutputOptions,
     OutputPaths,
     Outputs,
@@ -40,8 +38,6 @@ from undercast.writers.tags import dataset_tags
 from undercast.writers.tally import Tally
 
 __all__ = [
-    "COMPRESSIONS",
-    "Compression",
     "OutputOptions",
     "OutputPaths",
     "Outputs",

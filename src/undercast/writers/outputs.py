@@ -6,14 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 from undercast.classes import ClassScheme
 from undercast.errors import OutputError, OutputExistsError
-
-Compression: TypeAlias = Literal["deflate", "zstd", "lzw"]
-"""Compression of the GeoTIFFs; all three are lossless."""
-COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
+from undercast.types import Compression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

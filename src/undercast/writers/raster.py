@@ -26,8 +26,7 @@ from undercast.classes import ClassScheme
 from undercast.errors import OutputError
 from undercast.grids import Grid
 from undercast.prediction import PredictionHeader
-from undercast.types import UInt8
-from undercast.writers.outputs import Compression
+from undercast.types import Compression, UInt8
 from undercast.writers.style import color_table, stored_nodata
 
 BLOCK = 512

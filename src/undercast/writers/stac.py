@@ -124,11 +124,15 @@ def _run(header: PredictionHeader, options: OutputOptions) -> dict[str, Any]:
             "version": model.version,
             "checksums": list(model.checksums),
             "verified": model.verified,
+            "assumptions": list(model.assumptions),
         },
         "undercast:aggregation": header.aggregation,
         "undercast:thresholds": dict(header.thresholds),
+        "undercast:tta": header.tta,
+        "undercast:precision": header.precision,
         "undercast:bands": dict(header.bands),
         "undercast:absent_bands": list(header.absent),
+        "undercast:postprocessing": dict(header.postprocessing),
         "undercast:warnings": list(header.warnings),
     }
     return {key: value for key, value in run.items() if value}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
+import platform
+import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,10 +19,21 @@ from rasterio.errors import RasterioError
 
 from undercast.errors import OutputError, UndercastError
 
+log = logging.getLogger(__name__)
+
 NAME_LENGTH = 40
 """Characters of the scene's name in the name of its staging folder."""
 
 MEGABYTE = 1_000_000
+
+PREFIX = ".undercast-"
+"""How the names of staging folders begin."""
+
+_STAGE = re.compile(r"\.undercast-.*-(?P<place>[0-9a-f]{8})-(?P<process>\d+)-[^-]*", re.DOTALL)
+_OURS: set[str] = set()
+"""Names of the staging folders that this process uses now."""
+_MAKING = threading.Lock()
+"""Held while a folder is made or swept: a thread must not take away what another is about to use."""
 
 
 @contextmanager
@@ -25,8 +41,8 @@ def staging(folder: Path, name: str) -> Iterator[Path]:
     """Make a hidden folder inside the output folder, and remove it whatever happens.
 
     It lies on the outputs' own file system, so that moving a file out of it is one atomic step. A run that is
-    killed leaves the hidden folder behind and nothing else; its random name disturbs no later run. Folders
-    that were made on the way are removed again if they end up empty.
+    killed leaves the hidden folder behind and nothing else; the next run that writes here sweeps it away, see
+    ``sweep``. Folders that were made on the way are removed again if they end up empty.
 
     Args:
         folder: Output folder; made if it is not there.
@@ -38,17 +54,60 @@ def staging(folder: Path, name: str) -> Iterator[Path]:
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         with output_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            stage = Path(tempfile.mkdtemp(prefix=f".undercast-{name[:NAME_LENGTH]}-", dir=folder))
+            prefix = f"{PREFIX}{name[:NAME_LENGTH]}-{_place()}-{os.getpid()}-"
+            with _MAKING:
+                folder.mkdir(parents=True, exist_ok=True)
+                sweep(folder)
+                stage = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
+                _OURS.add(stage.name)
         try:
             yield stage
         finally:
             shutil.rmtree(stage, ignore_errors=True)
+            _OURS.discard(stage.name)
     finally:
         # rmdir removes nothing but empty folders: after a success it fails on the first, which is right.
-        with suppress(OSError):
+        with suppress(OSError), _MAKING:
             for place in missing:
                 place.rmdir()
+
+
+def sweep(folder: Path) -> None:
+    """Remove the staging folders of processes that are gone.
+
+    A folder says in its name which process made it, and where: host and, in a container, its process namespace.
+    Those of other hosts and containers are left alone, because nothing can be known of their processes.
+    """
+    for stage in folder.glob(f"{PREFIX}*"):
+        made = _STAGE.fullmatch(stage.name)
+        if made is None or made["place"] != _place() or stage.is_symlink() or not stage.is_dir():
+            continue
+        process = int(made["process"])
+        alive = stage.name in _OURS if process == os.getpid() else _is_alive(process)
+        if not alive:
+            log.info("%s was left behind by a run that was killed; it is removed", stage)
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def _place() -> str:
+    """Name the place in which process numbers mean something, in eight hexadecimal digits."""
+    namespace = ""
+    with suppress(OSError):  # not Linux
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (no path, but a number in disguise)
+    return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]
+
+
+def _is_alive(process: int) -> bool:
+    """Tell whether a process runs; True where the system cannot be asked."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # of another user; or no number of a process
+        return True
+    return True
 
 
 @contextmanager

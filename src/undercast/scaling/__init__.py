@@ -1,0 +1,1 @@
+"""Scaling: one verb over many scenes."""
