@@ -218,7 +218,7 @@ def test_bands_of_another_place_are_refused(copied: Path, safe: SimpleNamespace)
     ("old", "new", "said"),
     [
         ("EPSG:32631", "EPSG:32632", "expected images in EPSG:32632 as in the metadata, got EPSG:32631"),
-        ("<ULX>300000<", "<ULX>400000<", r"inside \(400000, 4\.89966e\+06\)"),
+        ("<ULX>300000<", "<ULX>400000<", r"inside \(400000, 4900020\) to \(400360, 4899660\)"),
         ("<NROWS>36<", "<NROWS>12<", "expected images inside"),
     ],
 )

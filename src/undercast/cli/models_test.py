@@ -29,9 +29,8 @@ def test_command(
 ) -> None:
     """Run a package's example data through every member and the ensemble; exit status 1 if something is wrong.
 
-    PACKAGE is a name of `undercast models list`, a package's folder, or its URL or hf:owner/name. Answers are
-    compared with those recorded in the example data, where there are any. Computed with f32 unless --precision says
-    otherwise.
+    PACKAGE is a name of `undercast models list`, a package's folder, or its URL or hf:owner/name. Answers are compared
+    with those recorded in the example data, where there are any. Computed with f32 unless --precision says otherwise.
     """
     from undercast.loading import load_model
     from undercast.trials import run_trial

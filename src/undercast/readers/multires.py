@@ -79,8 +79,9 @@ def refuse_elsewhere(grid: Grid, ground: Ground | None, *, what: str) -> None:
     )
     if not inside:
         msg = (
-            f"{what}: expected images inside ({ground.left:g}, {ground.top:g}) to ({ground.right:g}, {ground.bottom:g})"
-            f" as in the metadata, got ({left:g}, {top:g}) to ({right:g}, {bottom:g}). Are they its own?"
+            f"{what}: expected images inside ({ground.left:.10g}, {ground.top:.10g}) to"
+            f" ({ground.right:.10g}, {ground.bottom:.10g}) as in the metadata,"
+            f" got ({left:.10g}, {top:.10g}) to ({right:.10g}, {bottom:.10g}). Are they its own?"
         )
         raise GridError(msg)
 
@@ -144,4 +145,4 @@ def _corners(grid: Grid) -> tuple[float, float, float, float]:
 def _place(header: RasterHeader) -> str:
     left, top, right, bottom = _corners(header.grid)
     name = header.source.rpartition("/")[2]
-    return f"{name} at ({left:g}, {top:g}) to ({right:g}, {bottom:g})"
+    return f"{name} at ({left:.10g}, {top:.10g}) to ({right:.10g}, {bottom:.10g})"
