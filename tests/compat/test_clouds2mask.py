@@ -63,7 +63,7 @@ def make_product(folder: Path, *, seed: int = 0) -> Path:
     images.mkdir(parents=True)
     said: dict[str, Any] = {"letter": folder.name[2], "baseline": "02.08"}
     (folder / "MTD_MSIL1C.xml").write_text(SAFE["product_xml"](offset=None, **said), "utf-8")
-    (images.parent / "MTD_TL.xml").write_text(SAFE["granule_xml"](**said), "utf-8")
+    (images.parent / "MTD_TL.xml").write_text(SAFE["granule_xml"](side=SIDE_M // 10, **said), "utf-8")
     for name in L1C_BANDS:
         size = band_size(name)
         side = SIDE_M // size
@@ -75,7 +75,7 @@ def make_product(folder: Path, *, seed: int = 0) -> Path:
         profile = {"driver": "JP2OpenJPEG", "count": 1, "height": side, "width": side, "dtype": "uint16"}
         place = {
             "crs": "EPSG:32631",
-            "transform": from_origin(6e5, 5e6, size, size),
+            "transform": from_origin(300_000, 4_900_020, size, size),
             "QUALITY": 100,
             "REVERSIBLE": "YES",
         }
