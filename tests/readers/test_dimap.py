@@ -140,14 +140,16 @@ def test_wrong_pleiades_metadata_are_one_clear_line(
     [
         ({"<PLATEFORM>SPOT4": "<PLATEFORM>LANDSAT8"}, "expected SPOT4 or SPOT5"),
         ({"<VALUE>1000.0": "<VALUE>-1"}, "expected a gain above 0"),
+        ({"_PENTE.TIF": "_\n.TIF"}, "_ .TIF does not exist"),
         ({"ORTHO_SURF_CORR_": "NOTHING_"}, "expected an image under FILES"),
     ],
 )
 def test_wrong_take5_metadata_are_one_clear_line(
     tmp_path: Path, products: SimpleNamespace, changes: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(SceneError, match=message):
+    with pytest.raises(SceneError, match=message) as caught:
         open_scene(products.take5(tmp_path / "a", **changes))
+    assert "\n" not in str(caught.value)
 
 
 def test_metadata_and_image_that_contradict_each_other_are_refused(tmp_path: Path, products: SimpleNamespace) -> None:

@@ -307,7 +307,7 @@ def test_damaged_items_give_our_errors_only(tmp_path: Path, make: SimpleNamespac
 
 
 @pytest.mark.parametrize("key", ["roles", "eo:bands", "href", "type", "title"])
-@pytest.mark.parametrize("value", [5, None, {"a": 1}, ["x", 1], "http://[x"])
+@pytest.mark.parametrize("value", [5, None, {"a": 1}, ["x", 1], "http://[x", "a\nb.tif"])
 def test_fields_of_other_types_give_our_errors_only(
     tmp_path: Path, make: SimpleNamespace, fuzzing: SimpleNamespace, key: str, value: object
 ) -> None:

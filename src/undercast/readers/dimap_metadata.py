@@ -155,7 +155,7 @@ def inside(document: Document, href: str) -> str:
         SceneError: If it would lie elsewhere.
     """
     parts = PurePosixPath(href.replace("\\", "/"))
-    if not href or parts.is_absolute() or ".." in parts.parts or ":" in href:
+    if not href.isprintable() or not href or parts.is_absolute() or ".." in parts.parts or ":" in href:
         raise document.error(f"expected the name of a file beside it, got {href[:60]!r}, which is refused.")
     return str(document.path.parent / parts)
 

@@ -141,6 +141,11 @@ def hdf5_file(source: str) -> Iterator[Any]:
         yield file
 
 
+def names_in(file: Any) -> str:
+    """Name what an HDF5 file holds, for messages."""
+    return " ".join(", ".join(sorted(file)).split())[:200] or "nothing"
+
+
 @contextlib.contextmanager
 def one_line(source: str, library: str, failures: tuple[type[Exception], ...]) -> Iterator[None]:
     """Turn what a library raises for a file into one line.
@@ -190,7 +195,7 @@ def _hdf5_dataset(file: Any, plane: Plane) -> Any:
     found = next((one for one in map(file.get, names) if len(getattr(one, "shape", None) or ()) == 2), None)
     if found is None:
         wanted = f"{plane.dataset or 'a data set'} with two dimensions"
-        msg = f"{Path(plane.source).name}: expected {wanted}, got {', '.join(sorted(file)) or 'nothing'}."
+        msg = f"{Path(plane.source).name}: expected {wanted}, got {names_in(file)}."
         raise SceneError(msg)
     if found.file.filename != file.filename or found.external or found.is_virtual:
         msg = f"{plane.label}: its pixels lie in another file, which is refused."

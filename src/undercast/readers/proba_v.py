@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from undercast._optional import is_installed
 from undercast.errors import MissingDependencyError, SceneError
 from undercast.readers.base import OpenOptions, chosen_bands, list_folder, record, short_name
-from undercast.readers.hdf import Plane, hdf5_file, is_hdf5, read_plane_header
+from undercast.readers.hdf import Plane, hdf5_file, is_hdf5, names_in, read_plane_header
 from undercast.readers.planes import (
     CLEAR,
     CLOUD,
@@ -185,8 +185,7 @@ def _read_product(source: str, options: OpenOptions) -> _Product:
     with hdf5_file(path) as file:
         group = next((group for group in GROUPS if f"{group}/RADIOMETRY" in file), None)
         if group is None:
-            found = ", ".join(sorted(file)) or "nothing"
-            msg = f"{path}: expected a group {' or '.join(GROUPS)} with RADIOMETRY, got {found}."
+            msg = f"{path}: expected a group {' or '.join(GROUPS)} with RADIOMETRY, got {names_in(file)}."
             raise SceneError(msg)
         for kind, level in KINDS:
             if options.level in {None, level} and f"{group}/RADIOMETRY/BLUE/{kind}" in file:

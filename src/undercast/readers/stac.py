@@ -166,11 +166,15 @@ def _read_item(source: str) -> _Item:
     properties = content.get("properties")
     return _Item(
         href=document.href,
-        id=str(content.get("id") or Path(urlsplit(document.href).path).stem),
+        id=_one_line(content.get("id") or Path(urlsplit(document.href).path).stem),
         properties=properties if isinstance(properties, dict) else {},
-        assets={key: asset for key, asset in content["assets"].items() if isinstance(asset, dict)},
+        assets={_one_line(key): asset for key, asset in content["assets"].items() if isinstance(asset, dict)},
         collection=str(content.get("collection") or ""),
     )
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())
 
 
 def _asset_bands(item: _Item, sensor: Sensor | None) -> Iterator[_AssetBand]:
@@ -234,7 +238,7 @@ def _rows(value: object) -> list[Any]:
 
 def _band(row: Mapping[str, Any], asset: Mapping[str, Any], sensor: Sensor | None) -> Band | None:
     """Make a band of an item's words; None where it is thermal or says nothing."""
-    name, common_name = (str(row.get(key) or "") for key in ("name", "common_name"))
+    name, common_name = (_one_line(row.get(key) or "") for key in ("name", "common_name"))
     center, width = _number(row.get("center_wavelength")), _number(row.get("full_width_half_max"))
     if center is not None and center > LONGEST_REFLECTIVE:
         return None

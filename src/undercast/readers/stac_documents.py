@@ -42,7 +42,7 @@ class Document:
     @property
     def kind(self) -> str:
         """Its type: ``Feature``, ``FeatureCollection``, ``Collection`` or ``Catalog``; empty where it says none."""
-        return str(self.content.get("type") or "")
+        return " ".join(str(self.content.get("type") or "").split())
 
 
 def is_address(source: str) -> bool:
@@ -95,14 +95,15 @@ def _members(document: Document, address: str) -> Iterator[tuple[str, bool]]:
     """List what a document leads to, and whether that leads on to items itself."""
     for place, feature in enumerate(_features(document)):
         identity = feature.get("id") if isinstance(feature, dict) else None
-        yield f"{address}#{identity if isinstance(identity, str) else place}", False
+        known = isinstance(identity, str) and identity.isprintable()
+        yield f"{address}#{identity if known else place}", False
     for relation, href in _links(document):
         if relation not in {"item", "child", "items", "next"}:
             continue
         try:
             absolute = resolve(href, document.href)
         except SceneError:
-            yield f"{address}#{href}", False
+            yield f"{address}#{' '.join(href.split())}", False
             continue
         # A local address grows with each turn of a circle unless its dots are taken out.
         yield absolute if is_remote(absolute) else os.path.normpath(absolute), relation != "item"
@@ -234,6 +235,9 @@ def resolve(href: str, base: str) -> str:
     Raises:
         SceneError: If it would lead elsewhere.
     """
+    if not href.isprintable():
+        msg = f"{base}: expected an address, got {href[:80]!r}."
+        raise SceneError(msg)
     try:
         parts = urlsplit(href)
     except ValueError as error:

@@ -104,8 +104,8 @@ def text(element: Element, path: str, *, origin: str) -> str:
 
 
 def optional_text(element: Element, path: str) -> str | None:
-    """Read the text of the first element on a path; None where there is none."""
-    return (element.findtext(path) or "").strip() or None
+    """Read the text of the first element on a path, in one line; None where there is none."""
+    return " ".join((element.findtext(path) or "").split()) or None
 
 
 def number(element: Element, path: str, *, origin: str) -> float:
