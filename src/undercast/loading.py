@@ -16,12 +16,13 @@ from undercast.errors import BackendError
 from undercast.inference.backends import AUTO, Loaded, Network, Weights, choose_backend
 from undercast.inference.processor import processor_key
 from undercast.model_spec import ModelSpec
-from undercast.models.cache import cache_folder
-from undercast.models.fetch import PullOptions, open_package
+from undercast.models.fetch.cache import cache_folder
+from undercast.models.fetch.pull import PullOptions, open_package
 from undercast.models.optimized import find_optimized
 from undercast.models.package import DEFAULT_MODEL, ModelPackage
-from undercast.models.scan import scanned_bytes
-from undercast.models.trust import MemberWeights, multihash
+from undercast.models.trust.checksums import multihash
+from undercast.models.trust.scan import scanned_bytes
+from undercast.models.trust.weights import MemberWeights
 from undercast.prediction import ModelIdentity
 from undercast.types import Precision
 

@@ -14,11 +14,12 @@ from undercast.inference.backends import Network, Weights, choose_backend
 from undercast.inference.processor import processor_key
 from undercast.loading import load_member
 from undercast.model_spec import ModelSpec, network_input
-from undercast.models.fetch import open_package
+from undercast.models.fetch.pull import PullOptions, open_package
 from undercast.models.optimized import Optimized, find_optimized, keep_optimized, optimized_path
 from undercast.models.package import DEFAULT_MODEL, ModelPackage
-from undercast.models.scan import scanned_bytes
-from undercast.models.trust import MemberWeights, multihash
+from undercast.models.trust.checksums import multihash
+from undercast.models.trust.scan import scanned_bytes
+from undercast.models.trust.weights import MemberWeights
 from undercast.types import Float32
 
 LARGEST_DIFFERENCE = 1e-4
@@ -50,7 +51,11 @@ class MemberGain:
 
 
 def optimize(
-    name: str | Path = DEFAULT_MODEL, *, again: bool = False, progress: Callable[[str], None] | None = None
+    name: str | Path = DEFAULT_MODEL,
+    *,
+    again: bool = False,
+    allow_unverified: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> tuple[MemberGain, ...]:
     """Convert the members of a package that run faster in another format, and keep them in the cache.
 
@@ -58,8 +63,9 @@ def optimize(
     answers were compared.
 
     Args:
-        name: Name of a package, or the path of a package folder or its item.
+        name: Name of a package, the path of a package folder or its item, or a reference, as ``load_model`` takes it.
         again: Whether members are converted that are in the cache already.
+        allow_unverified: Whether weights without a checksum are taken.
         progress: Is told each member's name before its turn.
 
     Returns:
@@ -73,7 +79,7 @@ def optimize(
         MissingDependencyError: If what converts is not installed.
         OutputError: If the cache cannot be written.
     """
-    package = open_package(name)
+    package = open_package(name, PullOptions(allow_unverified=allow_unverified))
     gains = []
     for member in package.members:
         if progress is not None:

@@ -15,7 +15,7 @@ from undercast.loading import Model
 from undercast.masking import MaskOptions, predict
 from undercast.model_spec import ModelSpec
 from undercast.models.example import PROBABILITIES, UNCERTAINTY, Example, read_example
-from undercast.models.trust import MemberWeights
+from undercast.models.trust.weights import MemberWeights
 from undercast.prediction import Prediction, cloud_layers
 from undercast.scene import Scene, scene_from_array
 from undercast.types import AGGREGATIONS, Float32

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def gains(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+def gains(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool, bool]]:
     """Stand in for the conversion; gives what was asked for."""
-    asked: list[tuple[str, bool]] = []
+    asked: list[tuple[str, bool, bool]] = []
 
-    def optimize(name: str, *, again: bool, progress: Callable[[str], None]) -> tuple[MemberGain, ...]:
-        asked.append((name, again))
+    def optimize(
+        name: str, *, again: bool, allow_unverified: bool, progress: Callable[[str], None]
+    ) -> tuple[MemberGain, ...]:
+        asked.append((name, again, allow_unverified))
         progress("unet")
         made = MemberGain(
             name="unet",
@@ -38,9 +40,9 @@ def gains(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     return asked
 
 
-def test_each_member_is_told_with_its_gain(cli: Callable[..., Result], gains: list[tuple[str, bool]]) -> None:
+def test_each_member_is_told_with_its_gain(cli: Callable[..., Result], gains: list[tuple[str, bool, bool]]) -> None:
     result = cli("models", "optimize", "some")
-    assert (result.exit_code, gains) == (0, [("some", False)])
+    assert (result.exit_code, gains) == (0, [("some", False, False)])
     assert result.stderr == "unet ...\n"
     assert [line.split() for line in result.stdout.splitlines()[-2:]] == [
         ["unet", "converted", "2.0e-06", "2.00", "0.25", "openvino,", "bf16"],
@@ -48,9 +50,9 @@ def test_each_member_is_told_with_its_gain(cli: Callable[..., Result], gains: li
     ]
 
 
-def test_json_holds_plain_values(cli: Callable[..., Result], gains: list[tuple[str, bool]]) -> None:
-    told = json.loads(cli("models", "optimize", "some", "--again", "--json").stdout)
-    assert gains == [("some", True)]
+def test_json_holds_plain_values(cli: Callable[..., Result], gains: list[tuple[str, bool, bool]]) -> None:
+    told = json.loads(cli("models", "optimize", "some", "--again", "--allow-unverified", "--json").stdout)
+    assert gains == [("some", True, True)]
     assert told["members"][0]["seconds_after"] == 0.25
     assert told["members"][1] == {
         "name": "plain",

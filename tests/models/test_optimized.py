@@ -36,7 +36,7 @@ def test_a_network_that_was_changed_is_not_used(caplog: pytest.LogCaptureFixture
     assert "does not match its record" in caplog.text
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"version": 1}', '{"version": 99}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", "1", '{"version": 1}', '{"version": 99}', "\x00"])
 def test_a_damaged_record_is_no_network(text: str) -> None:
     path = keep_optimized("1220aa", "cpu1", MADE)
     path.with_suffix(".json").write_text(text)

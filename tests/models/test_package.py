@@ -1,4 +1,4 @@
-"""Model packages are written whole, read strictly, and found by name or path."""
+"""Model packages are read strictly, and found by name or path."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.bands import Band, band_from_name
-from undercast.errors import ModelError, OutputError, OutputExistsError, TrustError, UnknownModelError
+from undercast.errors import ModelError, TrustError, UnknownModelError
 from undercast.model_spec import ModelBand, ModelSpec
 from undercast.models import documents
 from undercast.models import package as package_module
-from undercast.models.item import read_spec, spec_properties
-from undercast.models.package import find_package, list_packages, read_package, write_package
+from undercast.models.item import COMMON_NAMES, read_spec, spec_properties
+from undercast.models.package import find_package, list_packages, read_package
+from undercast.models.publish.write import write_package
 from undercast.models.table import Table
-from undercast.models.trust import multihash, verified_bytes
+from undercast.models.trust.checksums import multihash
+from undercast.models.trust.weights import verified_bytes
+from undercast.sensors import load_sensor
 
 make = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "data" / "models" / "make.py")))
 
@@ -114,14 +117,34 @@ def test_every_spec_survives_its_item(
     assert read_spec(Table(values=values, origin="item")) == spec
 
 
-def test_the_same_package_written_twice_is_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        write_package(tmp_path / name, full_spec(), WEIGHTS, make.tiny_details())
-    assert (tmp_path / "a" / "item.json").read_bytes() == (tmp_path / "b" / "item.json").read_bytes()
+def spec_of_sensor(sensor: str) -> ModelSpec:
+    spec: ModelSpec = make.tiny_spec(bands=tuple(ModelBand(band=band) for band in load_sensor(sensor).bands))
+    return spec
+
+
+@pytest.mark.parametrize("sensor", ["sentinel-2a-msi", "planetscope-superdove"])
+def test_common_names_that_eo_does_not_know_survive_beside_those_that_it_knows(sensor: str) -> None:
+    spec = spec_of_sensor(sensor)
+    values = json.loads(json.dumps(spec_properties(spec)))
+    assert {band["common_name"] for band in values["eo:bands"]} <= set(COMMON_NAMES)
+    assert read_spec(Table(values=values, origin="item")) == spec
+    for band in values["eo:bands"]:
+        if (exact := band.pop("undercast:common_name", None)) is not None:
+            band["common_name"] = exact
+    assert read_spec(Table(values=values, origin="item")) == spec  # as items were written before
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("spec", [full_spec(), make.tiny_spec(classes=("cloud",)), make.tiny_spec()])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        full_spec(),
+        make.tiny_spec(classes=("cloud",)),
+        make.tiny_spec(),
+        spec_of_sensor("sentinel-2a-msi"),
+        spec_of_sensor("planetscope-superdove"),
+    ],
+)
 def test_the_item_validates_against_the_schemas(
     tmp_path: Path, validate: Callable[[dict[str, Any]], list[str]], spec: ModelSpec
 ) -> None:
@@ -272,36 +295,6 @@ def test_a_file_that_is_no_item_is_refused(tmp_path: Path, data: bytes, words: s
 def test_a_folder_without_an_item_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"item.json cannot be read: No such file"):
         read_package(tmp_path)
-
-
-def test_an_existing_folder_is_never_replaced(tmp_path: Path) -> None:
-    make.tiny_package(tmp_path / "model")
-    before = (tmp_path / "model" / "item.json").read_bytes()
-    with pytest.raises(OutputExistsError, match=r"exists already"):
-        write_package(tmp_path / "model", full_spec(), WEIGHTS, make.tiny_details())
-    assert (tmp_path / "model" / "item.json").read_bytes() == before
-
-
-def test_nothing_is_left_where_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, data: bytes) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OutputError, match=r"cannot be written: No space left on device"):
-        write_package(tmp_path / "model", full_spec(), WEIGHTS, make.tiny_details())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_place_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot be written"):
-        write_package(tmp_path / "file" / "model", full_spec(), WEIGHTS, make.tiny_details())
-
-
-@pytest.mark.parametrize("weights", [{}, {"../x": b""}, {"a/b": b""}, {"": b""}, {".x": b""}, {"card": b""}])
-def test_weights_without_a_usable_name_are_refused(tmp_path: Path, weights: dict[str, bytes]) -> None:
-    with pytest.raises(ModelError, match=r"at least one member|member name"):
-        write_package(tmp_path / "model", full_spec(), weights, make.tiny_details())
 
 
 def test_a_package_is_found_by_name_folder_or_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def list_command(bands: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_command(name: str, as_json: bool) -> None:
     """Show a model by its name in `undercast models list`, or any model package by its folder or reference."""
-    from undercast.models.fetch import open_package
+    from undercast.models.fetch.pull import open_package
 
     package = open_package(name)
     details = {"name": name, **summary(package), **inside(package)}
@@ -184,7 +184,7 @@ def inside(package: ModelPackage) -> dict[str, Any]:
 
 def verdict(member: Any) -> dict[str, Any]:
     """Compare a member's weights with its checksum; a mismatch is told, not raised."""
-    from undercast.models.trust import verified_bytes
+    from undercast.models.trust.weights import verified_bytes
 
     try:
         verified_bytes(member)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from undercast.cli.printing import print_json, print_table
-from undercast.models.mlm_rules import VERSIONS
+from undercast.models.lint.mlm_rules import VERSIONS
 
 DEFECTIVE = 1
 """Exit status where an item has defects."""
@@ -24,7 +24,7 @@ def lint_command(ctx: click.Context, item: Path, as_json: bool) -> None:
     Errors break a schema (STAC 1.1, MLM 1.5, file, eo, raster); warnings pass it and leave a reader to guess. ITEM is
     an item's file or a package's folder. Nothing is fetched, and no weights are opened.
     """
-    from undercast.models.lint import lint_file
+    from undercast.models.lint.defects import lint_file
     from undercast.models.package import item_path
 
     path = item_path(item)
@@ -56,7 +56,7 @@ def repair_command(item: Path, output: Path, version: str | None, as_json: bool)
     """
     from undercast.models.documents import one_line
     from undercast.models.package import item_path
-    from undercast.models.repair import repair_file
+    from undercast.models.repair.repaired import repair_file
 
     repaired = repair_file(item_path(item), output, version=version)
     left = [defect.to_dict() for defect in repaired.left]

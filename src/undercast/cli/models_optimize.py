@@ -15,16 +15,23 @@ if TYPE_CHECKING:
 @click.command(name="optimize")
 @click.argument("package")
 @click.option("--again", is_flag=True, help="Convert members that are in the cache already, too.")
+@click.option("--allow-unverified", is_flag=True, help="Take a model without checksums.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def optimize_command(package: str, again: bool, as_json: bool) -> None:
+def optimize_command(package: str, again: bool, allow_unverified: bool, as_json: bool) -> None:
     """Convert the members of a package that PyTorch runs (.pt2) to ONNX, which faster runtimes take.
 
-    PACKAGE is a name of `undercast models list`, or a package's folder. The answers are compared with the original's,
-    and the result is kept in the cache for this processor; every later run takes it from there.
+    PACKAGE is a name of `undercast models list`, a package's folder, or its URL or hf:owner/name. The answers are
+    compared with the original's, and the result is kept in the cache for this processor; every later run takes it from
+    there.
     """
     from undercast.optimizing import optimize
 
-    gains = optimize(package, again=again, progress=lambda name: click.echo(f"{name} ...", err=True))
+    gains = optimize(
+        package,
+        again=again,
+        allow_unverified=allow_unverified,
+        progress=lambda name: click.echo(f"{name} ...", err=True),
+    )
     if as_json:
         print_json({"members": [row(gain) for gain in gains]})
         return

@@ -19,8 +19,8 @@ def pack_command(weights: tuple[Path, ...], spec: Path, output: Path, as_json: b
 
     WEIGHTS are the members, one file each: .onnx, .pt2 or .safetensors. They are scanned before they are packed.
     """
-    from undercast.models.pack import pack
     from undercast.models.package import read_package
+    from undercast.models.publish.pack import pack
 
     package = read_package(pack(weights, spec, output))
     files = sorted(path.name for path in package.root.iterdir())

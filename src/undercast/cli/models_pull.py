@@ -21,7 +21,7 @@ def pull_command(reference: str, update: bool, allow_unverified: bool, as_json: 
     `--model REF` works without the network. A package that is there is compared with its source and fetched again
     only where files differ from what was fetched.
     """
-    from undercast.models.fetch import PullOptions, open_package, pull
+    from undercast.models.fetch.pull import PullOptions, open_package, pull
 
     with progress_bar("fetching") as bar:
         told = _told(bar)

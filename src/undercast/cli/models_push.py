@@ -20,7 +20,7 @@ def push_command(folder: Path, reference: str, dry_run: bool, as_json: bool) -> 
     The item goes, and the files that it names, each compared with its checksum; nothing else in FOLDER does. A folder
     in the repository and a branch can be named: hf:owner/name/folder@branch.
     """
-    from undercast.models.push import plan_push, push
+    from undercast.models.publish.push import plan_push, push
 
     plan = plan_push(folder, reference)
     commit = None if dry_run else push(plan)

@@ -1,10 +1,11 @@
-"""Augmentation: windows seen turned and mirrored, too, where one look leaves doubt (test-time augmentation)."""
+"""Augmentation: windows seen turned, mirrored or from afar where one look leaves doubt (test-time augmentation)."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -23,11 +24,18 @@ VIEWS: tuple[tuple[int, bool], ...] = (
 MOST_DEPTH = len(VIEWS) - 1
 """Views beside the first."""
 
+HALF = len(VIEWS)
+"""The view at half the resolution, which costs a quarter."""
+
+SHARED = (HALF, *range(1, MOST_DEPTH))
+"""Further views where there is a budget, in their order: a network that was trained on turned and mirrored windows says
+little else of them, but much else of a window at half the resolution."""
+
 ISOLATED_SHARE = 10 / 512**2
 """Share of isolated pixels above which a window is looked at once more (CloudS2Mask: 10 of 512 x 512 px)."""
 
-Look: TypeAlias = Callable[[Sequence[int], int], Float32]
-"""Windows' places and a view -> what the members say, upright, ``(member, window, layer, y, x)``."""
+Look: TypeAlias = Callable[[Sequence[int]], Float32]
+"""Windows' places -> what the members say of a view of them, upright, ``(member, window, layer, y, x)``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,31 @@ def upright(view: int, pixels: Float32) -> Float32:
     return turned[..., ::-1] if mirrored else turned
 
 
+def halved(pixels: Float32, valid: Bool) -> Float32:
+    """Average blocks of 2 x 2 pixels, over those that are valid where any is; the last row and column are repeated.
+
+    Args:
+        pixels: Windows, ``(window, band, y, x)``.
+        valid: True = usable, ``(window, y, x)``.
+
+    Returns:
+        Windows of half the sides, rounded up.
+    """
+    windows, bands, height, width = pixels.shape
+    odd = ((0, height % 2), (0, width % 2))
+    blocks = np.pad(pixels, ((0, 0), (0, 0), *odd), mode="edge")
+    blocks = blocks.reshape(windows, bands, -(-height // 2), 2, -(-width // 2), 2)
+    weights = np.pad(valid, ((0, 0), *odd), mode="edge").reshape(windows, 1, blocks.shape[2], 2, blocks.shape[4], 2)
+    weights = weights | ~weights.any(axis=(3, 5), keepdims=True)
+    mean: Float32 = (blocks * weights).sum(axis=(3, 5)) / weights.sum(axis=(3, 5), dtype=np.float32)
+    return mean
+
+
+def doubled(pixels: Float32, shape: Sequence[int]) -> Float32:
+    """Repeat each pixel of ``(..., y, x)`` twice along both sides, up to a shape."""
+    return pixels.repeat(2, axis=-2).repeat(2, axis=-1)[..., : shape[0], : shape[1]]
+
+
 def look_more(
     networks: Sequence[Network],
     batch: Float32,
@@ -95,10 +128,10 @@ def look_more(
     the next only while its number of isolated pixels exceeds ``ISOLATED_SHARE`` of its area; those are counted
     in the most probable classes of the mean over members and views so far. Here views average probabilities.
 
-    With a budget the first view's entropy decides once, see ``share_out``.
+    With a budget the first view's entropy decides once, see ``share_out``; the views are ``SHARED``.
 
     Args:
-        networks: Members; each turns ``(batch, band, y, x)`` into ``(batch, layer, y, x)``.
+        networks: Members; each turns ``(batch, band, y, x)`` of any size into ``(batch, layer, y, x)``.
         batch: Windows, ``(window, band, y, x)``.
         augmentation: How often to look.
         valid: True = usable, ``(window, y, x)``; doubt elsewhere counts for nothing.
@@ -112,8 +145,13 @@ def look_more(
     def look(windows: Sequence[int], view: int) -> Float32:
         parts = []
         for first in range(0, len(windows), batch_size):
-            seen = np.ascontiguousarray(augmented(view, batch[list(windows[first : first + batch_size])]))
-            parts.append(np.stack([upright(view, network(seen)) for network in networks]))
+            places = list(windows[first : first + batch_size])
+            if view == HALF:
+                seen = halved(batch[places], valid[places])
+                parts.append(np.stack([doubled(network(seen), batch.shape[2:]) for network in networks]))
+            else:
+                seen = np.ascontiguousarray(augmented(view, batch[places]))
+                parts.append(np.stack([upright(view, network(seen)) for network in networks]))
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     everything = range(len(batch))
@@ -122,20 +160,21 @@ def look_more(
         active: Sequence[int] = everything
         for view in range(1, augmentation.depth + 1):
             active = [window for window in active if is_scattered(mean[:, window])]
-            _add_view(mean, look, active, view)
+            _add_view(mean, active, view, partial(look, view=view))
     else:
         doubt = [uncertain_pixels(mean[:, window], valid[window]) for window in everything]
         views = share_out(doubt, allowed, augmentation.depth)
-        for view in range(1, max(views, default=0) + 1):
-            _add_view(mean, look, [window for window in everything if views[window] >= view], view)
+        for seen, view in enumerate(SHARED[: max(views, default=0)], start=1):
+            chosen = [window for window in everything if views[window] >= seen]
+            _add_view(mean, chosen, seen, partial(look, view=view))
     return mean
 
 
-def _add_view(mean: Float32, look: Look, windows: Sequence[int], view: int) -> None:
-    """Add one view of some windows to their running means, in place."""
+def _add_view(mean: Float32, windows: Sequence[int], seen: int, look: Look) -> None:
+    """Add one view of some windows, of which others are in it already, to their running means, in place."""
     if windows:
         chosen = list(windows)
-        mean[:, chosen] = (mean[:, chosen] * np.float32(view) + look(chosen, view)) / np.float32(view + 1)
+        mean[:, chosen] = (mean[:, chosen] * np.float32(seen) + look(chosen)) / np.float32(seen + 1)
 
 
 def is_scattered(members: Float32) -> bool:

@@ -180,7 +180,9 @@ def uncertainty(members: Float32, probabilities: Float32, kind: UncertaintyKind,
     count = members.shape[0]
     check_uncertainty(kind, count)
     if kind == "std":
-        value = _cloud(members, classes).std(axis=0) / largest_std(count)
+        cloud = _cloud(members, classes)
+        # Counted from the first member, so that members that agree give 0 and not what rounding leaves.
+        value = (cloud - cloud[0]).std(axis=0) / largest_std(count)
     elif kind == "entropy":
         value = _entropy(probabilities) / math.log(probabilities.shape[0])
     elif kind == "mutual_information":

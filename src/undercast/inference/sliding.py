@@ -218,11 +218,11 @@ def _input_strips(job: SlidingJob) -> Iterator[Float32]:
 
 
 def _grow(rows: Float32, shape: tuple[int, int]) -> Float32:
-    """Grow rows downwards and to the right by reflection, as often as it takes."""
-    below, right = shape[0] - rows.shape[1], shape[1] - rows.shape[2]
+    """Grow ``(..., y, x)`` downwards and to the right by reflection, as often as it takes."""
+    below, right = shape[0] - rows.shape[-2], shape[1] - rows.shape[-1]
     if not below and not right:
         return rows
-    return np.pad(rows, ((0, 0), (0, below), (0, right)), mode="reflect")
+    return np.pad(rows, (*((0, 0),) * (rows.ndim - 2), (0, below), (0, right)), mode="reflect")
 
 
 def _coverage(strip: Float32) -> tuple[Bool, Bool]:
@@ -275,12 +275,15 @@ def _add_windows(
 
 
 def _run(spec: ModelSpec, network: Network, batch: Float32) -> Float32:
-    """Run a network and hold what it returns against its spec."""
-    outputs = network(batch)
-    expected = (batch.shape[0], len(spec.classes), *batch.shape[2:])
+    """Run a network on windows of any size and hold what it returns against its spec."""
+    height, width = batch.shape[2:]
+    grown = _grow(batch, (-(-height // spec.multiple) * spec.multiple, -(-width // spec.multiple) * spec.multiple))
+    outputs = network(grown)
+    expected = (batch.shape[0], len(spec.classes), *grown.shape[2:])
     if outputs.shape != expected:
         msg = f"model {spec.id!r}: expected an output of shape {expected}, got {outputs.shape}."
         raise ModelError(msg)
+    outputs = outputs[..., :height, :width]
     low, high = float(outputs.min()), float(outputs.max())
     if not (low >= -PROBABILITY_SLACK and high <= 1.0 + PROBABILITY_SLACK):
         msg = (

@@ -59,7 +59,7 @@ class Torch:
     def load(self, weights: Weights, *, device: str, precision: Precision) -> Network:
         """Make a network of an exported program, or of the weights of a known architecture.
 
-        An exported program can hold code: its archive must have been scanned (``models.archive``).
+        An exported program can hold code: its archive must have been scanned (``models.trust.scan``).
 
         Raises:
             BackendError: If the bytes are no usable network, or device or precision cannot be used.

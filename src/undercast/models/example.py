@@ -12,9 +12,10 @@ from undercast.errors import ModelError, TrustError
 from undercast.models.documents import load_json
 from undercast.models.members import local_name
 from undercast.models.package import ModelPackage
-from undercast.models.safetensors_header import check_safetensors
 from undercast.models.table import Table
-from undercast.models.trust import check_multihash, confined_path, multihash
+from undercast.models.trust.checksums import check_multihash, multihash
+from undercast.models.trust.paths import confined_path
+from undercast.models.trust.safetensors_header import check_safetensors
 from undercast.types import Float32
 
 EXAMPLE_ROLE = "mlm:example_data"

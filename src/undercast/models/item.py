@@ -15,6 +15,19 @@ from undercast.types import AGGREGATIONS, PRODUCT_LEVELS, UNCERTAINTY_KINDS
 LAYERS = (*CLASS_NAMES, "cloud")
 """Names that an output layer can have; ``cloud`` is cloud of either kind."""
 
+COMMON_NAMES = (
+    *("coastal", "blue", "green", "red", "rededge", "yellow", "pan", "nir", "nir08", "nir09", "cirrus"),
+    *("swir16", "swir22", "lwir", "lwir11", "lwir12"),
+)
+"""Common names of eo 1.1, whose schema allows no others; version 2 knows ``rededge071`` and the like, too."""
+
+
+def eo_names(common_name: str) -> dict[str, str]:
+    """Give a band's common name in the fields that eo 1.1 allows; the exact one beside it where that is another."""
+    known = common_name if common_name in COMMON_NAMES else common_name.rstrip("0123456789")
+    names = {"common_name": known} if known in COMMON_NAMES else {}
+    return names if known == common_name and names else {**names, "undercast:common_name": common_name}
+
 
 def spec_properties(spec: ModelSpec) -> dict[str, Any]:
     """Describe a spec: in the fields of MLM and eo where they have one, else in ``undercast:`` fields."""
@@ -96,7 +109,7 @@ def _classes(spec: ModelSpec) -> list[dict[str, Any]]:
 def _band(band: Band) -> dict[str, Any]:
     described = {
         "name": band.name,
-        "common_name": band.common_name,
+        **eo_names(band.common_name),
         "center_wavelength": band.center_wavelength,
         "full_width_half_max": band.full_width_half_max,
     }
@@ -148,7 +161,7 @@ def _read_bands(properties: Table) -> tuple[ModelBand, ...]:
         name = row.text("name")
         described[name] = Band(
             name=name,
-            common_name=row.text("common_name"),
+            common_name=row.optional_text("undercast:common_name") or row.text("common_name"),
             center_wavelength=row.number("center_wavelength"),
             full_width_half_max=row.number("full_width_half_max"),
             gsd=row.optional_number("gsd"),

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 from undercast.errors import ModelError, TrustError
 from undercast.model_spec import ModelSpec
 from undercast.models.table import Table
-from undercast.models.trust import MemberWeights, check_multihash, confined_path
+from undercast.models.trust.checksums import check_multihash
+from undercast.models.trust.paths import confined_path
+from undercast.models.trust.weights import MemberWeights
 
 MODEL_ROLE = "mlm:model"
 """Role of the assets that are member weights."""

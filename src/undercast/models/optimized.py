@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from undercast.errors import ModelError, OutputError
-from undercast.models.cache import cache_folder
+from undercast.models.documents import load_json
+from undercast.models.fetch.cache import cache_folder
 from undercast.models.table import Table
-from undercast.models.trust import LARGEST_WEIGHTS, multihash
+from undercast.models.trust.checksums import multihash
+from undercast.models.trust.weights import LARGEST_WEIGHTS
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ def find_optimized(checksum: str, processor: str) -> Optimized | None:
     if not record.is_file():
         return None
     try:
-        table = Table(values=json.loads(record.read_text("utf-8")), origin=str(record))
+        table = Table(values=load_json(record), origin=str(record))
         if table.integer("version") != RECORD_VERSION:
             return None
         if path.stat().st_size > LARGEST_WEIGHTS:

@@ -1,0 +1,1 @@
+"""Dialects: items that undercast did not write, read tolerantly."""

@@ -1,0 +1,1 @@
+"""Fetch: packages that lie elsewhere come to the cache, once, pinned."""

@@ -1,0 +1,1 @@
+"""Lint: defects of a model's item, and the rules that they break."""

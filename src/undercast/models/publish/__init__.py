@@ -1,0 +1,1 @@
+"""Publish: packages are written, packed from weights, and pushed to a hub."""

@@ -1,0 +1,1 @@
+"""Repair: a valid item out of one with defects."""

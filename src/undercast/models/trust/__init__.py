@@ -1,0 +1,1 @@
+"""Trust: what is looked at before anything opens a file of strangers."""
