@@ -100,5 +100,17 @@ class EvaluationError(UndercastError, ValueError):
     """References, a protocol, a report or the rules of a gate are wrong, or do not go together."""
 
 
+class LedgerError(UndercastError, ValueError):
+    """The ledger of a model's life was changed, cut or is none."""
+
+
+class TransitionError(UndercastError, ValueError):
+    """A model may not take a step of its life, because what the step asks for is missing or does not hold."""
+
+
+class LabelError(UndercastError, ValueError):
+    """A processor's mask, or labels that are made of one, are wrong or do not go together."""
+
+
 class MissingDependencyError(UndercastError, ImportError):
     """An optional dependency is not installed."""

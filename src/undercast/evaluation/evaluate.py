@@ -250,6 +250,7 @@ def _result(scene: JudgedScene, counts: SceneCounts, seconds: float, told: Figur
         counts=counts,
         figures={name: figure.value for name, figure in found.values.items()},
         seconds=round(seconds, 4),
+        file_hash=reference.file_hash,
     )
 
 

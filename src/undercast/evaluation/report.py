@@ -56,6 +56,8 @@ class SceneResult:
     """Name -> figure; None where it is undefined."""
     seconds: float
     """Time that the prediction took."""
+    file_hash: str | None = None
+    """SHA-256 of the one file that it comes from, as training records it; None where there is no such file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -224,6 +226,7 @@ def _scene(scene: SceneResult) -> dict[str, Any]:
         "abstention": _list(scene.counts.abstention),
         "figures": dict(scene.figures),
         "seconds": scene.seconds,
+        "file_hash": scene.file_hash,
     }
 
 
@@ -247,6 +250,8 @@ def _read_scene(row: Mapping[str, Any]) -> SceneResult:
         ),
         figures={name: _number(value) for name, value in row["figures"].items()},
         seconds=float(row["seconds"]),
+        # Older reports do not tell it.
+        file_hash=None if row.get("file_hash") is None else str(row["file_hash"]),
     )
 
 

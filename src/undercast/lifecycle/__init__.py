@@ -1,0 +1,1 @@
+"""The life of a model: its ledger, states, gates, monitoring and retraining."""
