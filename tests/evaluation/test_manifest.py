@@ -91,6 +91,21 @@ def test_pixels_without_any_data_are_ignored(tmp_path: Path, drawn: SimpleNamesp
     assert np.isnan(reference.scene.read()[0, :8]).all()
 
 
+def test_stored_possible_sets_take_the_masks_place(tmp_path: Path, drawn: SimpleNamespace) -> None:
+    mask = drawn.stripes()
+    drawn.write_folder(tmp_path, {"one": mask})
+    sets = np.where(mask == 0, CLEAR | THIN, 15).astype(np.uint8)
+    with np.load(tmp_path / "one.npz") as stored:
+        arrays = dict(stored)
+    np.savez(tmp_path / "one.npz", possible=sets, **arrays)
+    (reference,) = manifest_references(tmp_path)
+    np.testing.assert_array_equal(reference.possible, np.where(mask == 0, CLEAR | THIN, 0))
+    for wrong in (sets + 1, sets[:4], sets.astype(np.int16)):
+        np.savez(tmp_path / "one.npz", possible=wrong, **arrays)
+        with pytest.raises(EvaluationError, match=r"expected possible sets \(uint8, 0 to 15\)"):
+            list(manifest_references(tmp_path))
+
+
 def test_unknown_codes_in_a_mask_are_refused(tmp_path: Path, drawn: SimpleNamespace) -> None:
     mask = drawn.stripes()
     drawn.write_folder(tmp_path, {"one": mask})

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sk
 
 from undercast.evaluation import metrics
+from undercast.weak_labels.agreement import cohen_kappa
 
 CLEAR, THICK, THIN, SHADOW = 1, 2, 4, 8
 SETS = st.integers(0, 15)
@@ -86,7 +87,7 @@ def test_figures_of_a_matrix_equal_scikit_learn(truth: np.ndarray, called: np.nd
     if len(set(truth)) > 1:
         recalls = sk.recall_score(truth, called, labels=sorted(set(truth)), average="macro", zero_division=0)
         assert metrics.mean_recall(matrix) == pytest.approx(recalls, abs=1e-6)
-        assert metrics.cohen_kappa(matrix) == pytest.approx(sk.cohen_kappa_score(truth, called), abs=1e-6)
+        assert cohen_kappa(matrix) == pytest.approx(sk.cohen_kappa_score(truth, called), abs=1e-6)
 
 
 @settings(deadline=None)
@@ -140,7 +141,7 @@ def test_undefined_figures_are_nan_and_not_zero_or_one() -> None:
         assert np.isnan(figure(nothing))
         assert np.isnan(figure(clear))
     matrix = np.diag([9, 0, 0])
-    assert np.isnan(metrics.cohen_kappa(matrix))
+    assert np.isnan(cohen_kappa(matrix))
     assert np.isnan(metrics.mean_recall(matrix))
     assert np.isnan(metrics.overall_accuracy(np.zeros((3, 3))))
     assert np.isnan(metrics.expected_calibration_error(np.zeros(0, bool), np.zeros(0)))

@@ -27,7 +27,7 @@ from undercast.evaluation.peers import (
     open_peer,
 )
 from undercast.evaluation.references import ReferenceScene, reference_scene
-from undercast.models.trust import multihash
+from undercast.models.trust.checksums import multihash
 from undercast.scene import scene_from_array
 from undercast.sensors import load_sensor
 from undercast.types import ProductLevel

@@ -45,11 +45,16 @@ COMMANDS: dict[str, Entry] = {
     "sensors": Entry("sensors", "List sensors, or show one."),
     "readers": Entry("readers", "List the product formats that can be opened."),
     "simulate": Entry("simulate", "Simulate scenes of a sensor, with reference class maps."),
+    "label": Entry("label", "Label a scene by points on a page of this machine."),
+    "labels": Entry("labels", "Turn processors' masks into weak labels, and combine them."),
+    "chips": Entry("chips", "Cut chips for training and evaluation from scenes with labels."),
     "train": Entry("train", "Train the model of a recipe and write its package."),
+    "adapt": Entry("adapt", "Adapt a model to the bands of another sensor, with data of it or without."),
     "evaluate": Entry("evaluate", "Hold a model, a peer or a processor against references."),
     "compare": Entry("compare", "Say whether one is better than another, or whether it is noise."),
     "calibrate": Entry("calibrate", "Tune a model's operating points and write a new version of it."),
     "gate": Entry("gate", "Hold a report against rules; exit status 0 or 1."),
+    "life": Entry("life", "Promote, monitor and retrain a model, with a ledger that shows every change."),
     "demo": Entry("demo", "Simulate a scene, mask it and say where the files are."),
     "doctor": Entry("doctor", "Say what is installed, what runs where, and whether it works."),
 }
@@ -122,16 +127,22 @@ class UndercastGroup(click.Group):
 
 def describe(error: UndercastError) -> str:
     """Give an error in one line: its name and what it says."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return _one_line(f"{type(error).__name__}: {error}")
 
 
 def describe_defect(error: Exception) -> str:
     """Give an error that undercast did not foresee in one line."""
-    told = " ".join(str(error).split()).rstrip(".")
+    told = _one_line(str(error)).rstrip(".")
     return (
         f"UnexpectedError: {type(error).__name__}: {told}."
         " This is a defect; run again with --debug for the traceback: undercast --debug ..."
     )
+
+
+def _one_line(text: str) -> str:
+    from undercast.cli.printing import printable
+
+    return printable(" ".join(text.split()))
 
 
 def version() -> str:

@@ -27,18 +27,35 @@ from undercast.evaluation.references import (
     reference_scene,
 )
 from undercast.scene import scene_from_array
-from undercast.types import NODATA, ProductLevel, UInt8
+from undercast.types import ProductLevel, UInt8
+from undercast.weak_labels.chip_format import (
+    MANIFEST,
+    STORED_CODES,
+    STORED_NODATA,
+    STORED_SCALE,
+    are_sets,
+    labelled,
+)
+
+__all__ = [
+    "MANIFEST",
+    "RULES",
+    "STORED_CODES",
+    "STORED_NODATA",
+    "STORED_SCALE",
+    "THICKNESS_NOT_TOLD",
+    "LabelRule",
+    "bands_of",
+    "file_hash",
+    "kind_of_labels",
+    "level_of",
+    "manifest_references",
+    "possible_sets",
+    "read_manifest",
+    "read_reference",
+]
 
 logger = logging.getLogger(__name__)
-
-MANIFEST = "manifest.json"
-"""The list of scenes in a folder."""
-STORED_NODATA = -32768
-"""Nodata of the stored int16 reflectance."""
-STORED_SCALE = 1e-4
-"""Reflectance per stored number."""
-STORED_CODES = (CLEAR, THICK_CLOUD, THIN_CLOUD, CLOUD_SHADOW, NODATA)
-"""Codes of a stored mask; 255: not labelled."""
 
 _CLEAR, _THICK, _THIN, _SHADOW = (1 << value for value in (CLEAR, THICK_CLOUD, THIN_CLOUD, CLOUD_SHADOW))
 
@@ -178,7 +195,7 @@ def read_reference(folder: Path, row: Mapping[str, Any]) -> ReferenceScene:
         raise GridError(msg)
     check_codes(mask, set(STORED_CODES), name=str(path), what="a stored mask")
     empty = stored == STORED_NODATA
-    possible = possible_sets(mask, kind)
+    possible = labelled(arrays["possible"]) if "possible" in arrays else possible_sets(mask, kind)
     possible[empty.all(axis=0)] = 0
     reflectance = stored * np.float32(STORED_SCALE)
     reflectance[empty] = np.nan
@@ -204,18 +221,25 @@ def _arrays(path: Path) -> dict[str, Any]:
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{path} is not a file of NumPy arrays (truncated?): {error}."
         raise EvaluationError(msg) from error
-    missing = [name for name in _WANTED[:-1] if name not in arrays]
+    missing = [name for name in _NEEDED if name not in arrays]
     if missing:
-        msg = f"{path}: expected the arrays {', '.join(_WANTED[:-1])}, got no {', '.join(missing)}."
+        msg = f"{path}: expected the arrays {', '.join(_NEEDED)}, got no {', '.join(missing)}."
         raise EvaluationError(msg)
     bands = arrays["bands"]
-    if bands.dtype != np.int16 or bands.ndim != 3 or any(len(arrays[name]) != len(bands) for name in _WANTED[1:4]):
+    if bands.dtype != np.int16 or bands.ndim != 3 or any(len(arrays[name]) != len(bands) for name in _NEEDED[1:]):
         msg = f"{path}: expected int16 bands (band, y, x), each with a name, got {bands.dtype} of shape {bands.shape}."
+        raise EvaluationError(msg)
+    if "possible" in arrays and not are_sets(arrays["possible"], bands.shape[1:]):
+        found = arrays["possible"]
+        msg = (
+            f"{path}: expected possible sets (uint8, 0 to 15) of {bands.shape[1:]} px, got {found.dtype} {found.shape}."
+        )
         raise EvaluationError(msg)
     return arrays
 
 
-_WANTED = ("bands", "band_names", "common_names", "wavelength_nm", "mask")
+_NEEDED = ("bands", "band_names", "common_names", "wavelength_nm")
+_WANTED = (*_NEEDED, "mask", "possible")
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -223,14 +223,6 @@ def mean_recall(matrix: NDArray[np.number]) -> Floats:
     return np.where(occur > 1, _ratio(total, occur), np.nan)
 
 
-def cohen_kappa(matrix: NDArray[np.number]) -> Floats:
-    """Agreement beyond chance, Cohen 1960; NaN where chance alone would agree on every pixel."""
-    values = np.asarray(matrix, np.float64)
-    total = values.sum(axis=(-2, -1))
-    chance = _ratio((values.sum(axis=-1) * values.sum(axis=-2)).sum(axis=-1), total * total)
-    return _ratio(overall_accuracy(values) - chance, 1.0 - chance)
-
-
 def micro_iou(matrix: NDArray[np.number]) -> Floats:
     """Sum of the classes' intersections over the sum of their unions; NaN where there is no pixel."""
     hits = np.trace(matrix, axis1=-2, axis2=-1)

@@ -21,8 +21,9 @@ from undercast.loading import Model
 from undercast.masking import MOST_PROBABLE, MaskOptions
 from undercast.model_spec import ModelSpec
 from undercast.models.item import spec_properties
-from undercast.models.package import DEFAULT_MODEL, ModelPackage, PackageDetails, write_package
-from undercast.models.trust import verified_bytes
+from undercast.models.package import DEFAULT_MODEL, ModelPackage
+from undercast.models.publish.write import PackageDetails, write_package
+from undercast.models.trust.weights import verified_bytes
 from undercast.prediction import Prediction
 from undercast.types import Float32
 

@@ -26,7 +26,7 @@ from undercast.bands import Band, band_from_name, match_bands
 from undercast.classes import CLEAR, CLOUD_SHADOW, THICK_CLOUD
 from undercast.errors import BackendError, BandError, MissingDependencyError, RadiometryError, SceneError, UsageError
 from undercast.evaluation.predictors import Predicted, Predictor
-from undercast.models.trust import multihash
+from undercast.models.trust.checksums import multihash
 from undercast.scene import Scene
 from undercast.sensors import load_sensor
 from undercast.types import NODATA, Bool, Float32, ProductLevel, UInt8

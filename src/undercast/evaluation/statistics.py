@@ -13,6 +13,7 @@ from undercast.evaluation import metrics
 from undercast.evaluation.intervals import IntervalOptions, interval, resamples
 from undercast.evaluation.metrics import NO_PREDICTION, Counts, Floats
 from undercast.evaluation.protocols import EvaluationProtocol
+from undercast.weak_labels.agreement import cohen_kappa
 
 Values = NDArray[np.float64]
 
@@ -36,7 +37,7 @@ _RATIOS: dict[str, tuple[Callable[[Values], Floats], str]] = {
 _OF_MATRIX: dict[str, tuple[Callable[[Values], Floats], str]] = {
     "overall_accuracy": (metrics.overall_accuracy, "no pixel is scored on clear, cloud and shadow"),
     "balanced_accuracy": (metrics.mean_recall, "fewer than two of clear, cloud and shadow are in the reference"),
-    "kappa": (metrics.cohen_kappa, "reference and prediction hold one class only"),
+    "kappa": (cohen_kappa, "reference and prediction hold one class only"),
     "micro_iou": (metrics.micro_iou, "no pixel is scored on clear, cloud and shadow"),
 }
 _TITLES = {
