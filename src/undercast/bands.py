@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from undercast.errors import BandError
 
@@ -47,6 +51,14 @@ SYNONYMS: dict[str, str] = {
     "ultrablue": "coastal",
 }
 """Other spellings that people and products use -> common name."""
+
+
+MOST_COMBINED = 3
+"""Bands that together may stand for one."""
+GAIN_OF_ONE_MORE = 0.5
+"""Misfit, over that of fewer bands, below which one more band is worth it."""
+WIDTH_OF_GAUSSIAN = 2.3548
+"""Full width at half maximum of a Gaussian over its standard deviation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,3 +148,45 @@ def match_bands(wanted: Sequence[Band], offered: Sequence[Band]) -> tuple[BandMa
         index, distance = chosen.get(i, (None, 0.0))
         matches.append(BandMatch(wanted=want, index=index, distance_um=distance))
     return tuple(matches)
+
+
+def response_weights(wanted: Band, offered: Sequence[Band]) -> NDArray[np.float64]:
+    """Weigh bands so that together they see nearly what another one sees.
+
+    Spectral responses are taken as Gaussians of the bands' centres and widths. Of the bands that are near enough, at
+    most ``MOST_COMBINED`` are combined, by least squares, and only as many as improve the fit.
+
+    Returns:
+        Weights ``(offered band,)``, none negative, that sum to 1; all 0 where no band is near enough.
+    """
+    near = [
+        place
+        for place, band in enumerate(offered)
+        if abs(band.center_wavelength - wanted.center_wavelength) <= tolerance_um(wanted)
+    ]
+    weights = np.zeros(len(offered))
+    if not near:
+        return weights
+    reach = 2 * tolerance_um(wanted)
+    at = np.linspace(wanted.center_wavelength - reach, wanted.center_wavelength + reach, 401)
+    aim = _response(wanted, at)
+    best = np.inf
+    for count in range(1, min(MOST_COMBINED, len(near)) + 1):
+        for places in itertools.combinations(near, count):
+            responses = np.stack([_response(offered[place], at) for place in places], axis=1)
+            shares = np.linalg.lstsq(responses, aim, rcond=None)[0] if count > 1 else np.ones(1)
+            if (shares <= 0).any():
+                continue
+            shares /= shares.sum()
+            misfit = float(((responses @ shares - aim) ** 2).sum())
+            if misfit < GAIN_OF_ONE_MORE * best or (count == 1 and misfit < best):
+                best = misfit
+                weights[:] = 0.0
+                weights[list(places)] = shares
+    return weights
+
+
+def _response(band: Band, at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give a band's response at wavelengths in micrometres, of area 1."""
+    sigma = band.full_width_half_max / WIDTH_OF_GAUSSIAN
+    return np.asarray(np.exp(-0.5 * ((at - band.center_wavelength) / sigma) ** 2) / sigma, np.float64)

@@ -15,8 +15,8 @@ from undercast.simulation.scenes import Background, Simulated, _real_ground, lab
 from undercast.types import Float32
 
 SENSOR = load_sensor("sentinel-2a-msi")
-KNOWN = {0, 0b0001, 0b1001, 0b1000, 0b0100, 0b0110, 0b0010}
-"""Ignore, clear, clear or shadow, shadow, thin, thin or thick, thick."""
+KNOWN = {0, 0b0001, 0b1001, 0b0101, 0b1000, 0b0100, 0b0110, 0b0010}
+"""Ignore, clear, clear or shadow, clear or thin, shadow, thin, thin or thick, thick."""
 
 
 def lit(thickness: list[float], contrast: list[float]) -> Lit:

@@ -181,6 +181,20 @@ def test_a_chip_without_bands_or_with_other_shapes_is_refused(
         read_clear_images(folder, size=32)
 
 
+def test_stored_possible_sets_take_the_masks_place(chips: Path, tmp_path: Path, make: SimpleNamespace) -> None:
+    folder = damage(chips, tmp_path / "copy", None)
+    sets = np.where(make.mask() == 1, THICK | THIN, CLEAR | THIN).astype(np.uint8)
+    sets[0] = 0b1111
+    stored = make.layers(4, cloudy=True, seed=0)
+    make.write_chip(folder / "human.npz", stored, make.LANDSAT8, mask=make.mask(), possible=sets)
+    chip = next(chip for chip in read_chips(folder, WANT) if chip.name == "human.npz")
+    assert not chip.possible[0].any()
+    np.testing.assert_array_equal(chip.possible[1:], sets[1:])
+    make.write_chip(folder / "human.npz", stored, make.LANDSAT8, mask=make.mask(), possible=sets + 1)
+    with pytest.raises(TrainingError, match=r"expected possible sets \(uint8, 0 to 15\)"):
+        read_chips(folder, WANT)
+
+
 def test_the_real_training_chips_can_be_read(real_data: Path) -> None:
     read = read_chips(real_data / "train", WANT)
     assert len(read) > 100

@@ -16,7 +16,7 @@ from undercast.errors import EvaluationError
 from undercast.evaluation.packages import Met
 from undercast.evaluation.references import References
 from undercast.model_spec import ModelSpec
-from undercast.models.package import PackageDetails, write_package
+from undercast.models.publish.write import PackageDetails, write_package
 from undercast.training import ensemble_judgement
 from undercast.training.chips import file_hash
 from undercast.training.coarse_chips import CoarsePlan

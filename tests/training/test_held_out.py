@@ -31,7 +31,7 @@ def test_labelled_and_clear_scenes_are_scored_apart() -> None:
     cloudy = chip("cloudy", [0.9, 0.2, 0.8, 0.3, 0.01, 0.9], [2, 2, 6, 1, 8, 9])
     clear = chip("clear", [0.9, 0.1, 0.1, 0.1], [1, 1, 1, 0])
     weak = chip("weak", [0.1, 0.9], [2, 1], weight=0.2)
-    found = score([(Brightness(), [cloudy, clear, weak])], NAMES, temperature=1.0, thresholds={"cloud": 0.5})
+    found = score([(Brightness(), [cloudy, clear, weak])], NAMES, thresholds={"cloud": 0.5})
     everything = found["labelled"]["drawn: all"]
     # Found: columns 0, 2 and 5, of which the last one is not cloud; missed: column 1.
     assert everything["cloud_f1"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))

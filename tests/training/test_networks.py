@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from undercast.errors import UsageError
+from undercast.training.calibration import Calibrated, Calibration
 from undercast.training.networks import ARCHITECTURES, WithProbabilities, build, check_architecture
 
 SMALL = "spectral-spatial-small"
@@ -66,7 +67,10 @@ def test_odd_but_finite_values_give_numbers(network: nn.Module, value: float) ->
 
 def test_probabilities_sum_to_one_and_a_temperature_softens_them(network: nn.Module) -> None:
     with torch.no_grad():
-        sharp, soft = WithProbabilities(network)(picture()), WithProbabilities(network, 3.0)(picture())
+        sharp, soft = (
+            WithProbabilities(network)(picture()),
+            WithProbabilities(Calibrated(network, Calibration(temperature=3.0)))(picture()),
+        )
     torch.testing.assert_close(sharp.sum(dim=1), torch.ones(1, 32, 32))
     torch.testing.assert_close(soft.sum(dim=1), torch.ones(1, 32, 32))
     assert (soft.amax(dim=1) <= sharp.amax(dim=1) + 1e-6).all()

@@ -30,22 +30,22 @@ def chip(red: list[float], possible: list[int], *, weight: float = 1.0) -> Chip:
 
 def test_the_threshold_lies_where_clouds_and_the_rest_part() -> None:
     drawn = chip([0.10, 0.21, 0.44, 0.52, 0.90], [1, 1, 2, 6, 2])
-    presets = choose_presets([(Brightness(), [drawn])], NAMES, temperature=1.0)
+    presets = choose_presets([(Brightness(), [drawn])], NAMES)
     assert 0.21 < presets["balanced"]["cloud"] <= 0.44
     assert 0.21 < presets["f2"]["cloud"] <= 0.44
 
 
 def test_recall_weighs_more_in_f2() -> None:
     drawn = chip([0.12, 0.22, 0.22, 0.22, 0.22, 0.52, 0.52], [2, 1, 1, 1, 1, 2, 2])
-    presets = choose_presets([(Brightness(), [drawn])], NAMES, temperature=1.0)
+    presets = choose_presets([(Brightness(), [drawn])], NAMES)
     assert presets["f2"]["cloud"] <= presets["balanced"]["cloud"]
 
 
 def test_pixels_whose_set_holds_cloud_and_clear_say_nothing() -> None:
     drawn = chip([0.10, 0.33, 0.52], [1, 3, 2])
     told = chip([0.10, 0.52], [1, 2])
-    first = choose_presets([(Brightness(), [drawn])], NAMES, temperature=1.0)
-    assert first == choose_presets([(Brightness(), [told])], NAMES, temperature=1.0)
+    first = choose_presets([(Brightness(), [drawn])], NAMES)
+    assert first == choose_presets([(Brightness(), [told])], NAMES)
 
 
 def test_without_trusted_clouds_the_threshold_is_a_half() -> None:
@@ -53,4 +53,4 @@ def test_without_trusted_clouds_the_threshold_is_a_half() -> None:
     empty = chip([0.1, 0.2], [1, 1])
     empty.stored[:, 0, 0] = STORED_NODATA
     expected = {"balanced": {"cloud": 0.5}, "f2": {"cloud": 0.5}}
-    assert choose_presets([(Brightness(), [weak, empty])], NAMES, temperature=1.0) == expected
+    assert choose_presets([(Brightness(), [weak, empty])], NAMES) == expected

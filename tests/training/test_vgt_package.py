@@ -13,9 +13,10 @@ import torch
 
 from undercast.errors import OutputExistsError
 from undercast.masking import MaskOptions, load_model, predict
-from undercast.models.lint import lint_file
-from undercast.models.package import PackageDetails, read_package
-from undercast.models.trust import multihash
+from undercast.models.lint.defects import lint_file
+from undercast.models.package import read_package
+from undercast.models.publish.write import PackageDetails
+from undercast.models.trust.checksums import multihash
 from undercast.scene import scene_from_array
 from undercast.training.coarse_chips import CoarsePlan
 from undercast.training.ensemble import EnsemblePlan, EnsembleRecipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, TypeAlias
 
 import click
@@ -33,7 +33,7 @@ def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     rows = list(pairs)
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
-        click.echo(f"{name:<{width}}  {text}".rstrip())
+        click.echo(f"{name:<{width}}  {printable(text)}".rstrip())
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -47,8 +47,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     console.print(table)
+
+
+def printable(text: str) -> str:
+    """Put escapes for what would move a terminal's cursor or change its colours: names may come from strangers."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 
 def describe_scaling(scaling: Scaling) -> str:
@@ -89,6 +94,26 @@ def progress_bars() -> Iterator[Callable[[str], AbstractContextManager[Progress 
                 display.remove_task(task)
 
         yield bar
+
+
+@contextmanager
+def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Draw one bar per stage of a long run, as ``progress_bars`` does, each until the end.
+
+    Yields:
+        What to tell the stage, how much of it is done and how much there is.
+    """
+    with progress_bars() as bar, ExitStack() as stages:
+        known: dict[str, Progress | None] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in known:
+                known[stage] = stages.enter_context(bar(stage))
+            progress = known[stage]
+            if progress is not None:
+                progress(done, total)
+
+        yield tell
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from undercast.cli.app import version
-from undercast.cli.printing import print_json
-from undercast.sensors import load_sensor
+from undercast.cli.printing import print_json, progress_bar
+from undercast.sensors import Sensor, load_sensor
 from undercast.types import FEW_PIXELS, PRODUCT_LEVELS, ProductLevel
 
 LARGEST = 4096
@@ -16,7 +16,14 @@ LARGEST = 4096
 
 
 @click.command(name="simulate")
-@click.option("--sensor", required=True, metavar="S", help="Sensor id, alias, platform, or your own .toml.")
+@click.option("--sensor", "--to", required=True, metavar="S", help="Sensor id, alias, platform, or your own .toml.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Show the real chips of this folder as the sensor sees them, with their labels, instead.",
+)
 @click.option("-n", "number", type=click.IntRange(min=1), default=1, show_default=True, help="Number of scenes.")
 @click.option(
     "--size",
@@ -45,6 +52,7 @@ LARGEST = 4096
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per scene, one line each.")
 def command(
     sensor: str,
+    source: Path | None,
     number: int,
     size: int,
     seed: int,
@@ -60,8 +68,14 @@ def command(
     2 thin cloud, 3 cloud shadow, 255 where the class is left open) and a third one with the elevation of its
     ground in metres. manifest.json lists them. The
     scenes pretend to lie in UTM zone 31 north, all at the same place.
+
+    With --from the images are real: labelled chips of another sensor, seen with the spectral responses, blur,
+    ground sample distance, noise and quantisation of this one. The chips that come out are for training and evaluation.
     """
     chosen = load_sensor(sensor)
+    if source is not None:
+        _transfer(source, chosen, output, seed=seed, as_json=as_json)
+        return
     from undercast.simulation.files import file_names, refuse_existing, write_manifest, write_simulated
     from undercast.simulation.scenes import simulate
 
@@ -84,3 +98,16 @@ def command(
     manifest = write_manifest(output, scenes, software=software)
     if not as_json:
         click.echo(f"{manifest}  (list of the scenes)")
+
+
+def _transfer(source: Path, sensor: Sensor, output: Path, *, seed: int, as_json: bool) -> None:
+    from undercast.training.transfer import transfer
+
+    with progress_bar("simulating") as progress:
+        made = transfer(source, sensor, output, seed=seed, progress=progress)
+    if as_json:
+        print_json({"folder": str(made.folder.absolute()), "made": made.made, "left_out": made.left_out})
+        return
+    for line in made.left_out:
+        click.echo(f"left out: {line}", err=True)
+    click.echo(f"{made.folder}  ({len(made.made)} chips of {sensor.id}, {len(made.left_out)} left out)")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from undercast._optional import require
+from undercast.cli.printing import stage_bars
 from undercast.errors import UsageError
 
 
@@ -65,16 +64,7 @@ def command(
     if stages is not None and ensemble is not None:
         msg = "--ensemble needs a recipe with folds; one with [stages] has none."
         raise UsageError(msg)
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def tell(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
-
+    with stage_bars() as tell:
         if members is not None:
             package = run_ensemble(members, data, out, work=work, judged_by=judge_by, progress=tell)
         elif stages is not None:

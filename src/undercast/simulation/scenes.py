@@ -24,13 +24,16 @@ THIN = 0.25
 """Optical thickness from which a pixel is cloud."""
 THICK = 3.0
 """Optical thickness from which a cloud is thick: less than 5 % of the direct light passes."""
-FAINT_SHADE = 0.10
+FAINT_SHADE = 0.12
 """Relative loss of reflectance below which a shadow is called clear; up to ``SHADE`` it is left open."""
-SHADE = 0.22
+SHADE = 0.30
 """Relative loss of reflectance from which a pixel is cloud shadow."""
 
-OUTLINE_PX = (0.6, 2.2)
+OUTLINE_PX = (0.6, 4.0)
 """Range of the standard deviation of the Gaussian that widens cloud outlines, in pixels (assumption: people differ)."""
+OUTLINE, NEAR = 0.2, 0.08
+"""Share of cloud around a clear pixel, seen through that Gaussian, from which it lies inside the outline that a person
+draws (0.8 standard deviations outside a straight edge), and from which it is left open (1.4)."""
 LARGEST_VIEW = 0.2
 """Largest tangent of the view angle: 11 degrees (the swath of Sentinel-2; assumption for all)."""
 SMOKE_CHANCE = 0.08
@@ -185,11 +188,16 @@ def label(lit: Lit) -> UInt8:
 
 
 def as_annotated(possible: UInt8, *, outline_px: float = 1.0) -> UInt8:
-    """Draw clouds a little wider and without pinholes, as a person outlines them; what is added counts as thin."""
+    """Draw clouds wider and without pinholes, as a person outlines them; what is added counts as thin.
+
+    Just outside, a clear pixel can be either.
+    """
     cloud = BIT_THICK | BIT_THIN
     is_cloud = ((possible & cloud) > 0) & ((possible & ~np.uint8(cloud)) == 0)
-    near = blur(is_cloud.astype(np.float32), outline_px) >= 0.35
-    return np.where(near & ~is_cloud, np.uint8(BIT_THIN), possible)
+    around = blur(is_cloud.astype(np.float32), outline_px)
+    drawn = np.where((around >= OUTLINE) & ~is_cloud, np.uint8(BIT_THIN), possible)
+    open_ = (around >= NEAR) & (around < OUTLINE) & (possible == BIT_CLEAR)
+    return np.where(open_, np.uint8(BIT_CLEAR | BIT_THIN), drawn)
 
 
 def _draw_parallax(rng: np.random.Generator) -> tuple[float, float]:

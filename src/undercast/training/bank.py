@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from undercast.bands import Band
-from undercast.sensors import load_sensor
+from undercast.sensors import Sensor, load_sensor
 from undercast.simulation.scenes import Simulated, simulate
 from undercast.training.chips import Chip, ClearImage, arrange, to_stored
 
@@ -29,6 +29,11 @@ SENSOR_CHANCES: dict[str, float] = {
 """Sensor -> share of the simulated chips."""
 
 
+SHARE_OF_ONE = 0.7
+"""Share of the simulated chips that are of the one sensor that a plan names; the others keep what holds for all sensors
+from being forgotten."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankPlan:
     """How many chips are simulated, and how."""
@@ -43,6 +48,8 @@ class BankPlan:
     """Seed; chip ``i`` depends on the seed and ``i`` alone."""
     workers: int = 2
     """Processes."""
+    sensor: str = ""
+    """Sensor of most of the simulated chips, as an id or the path of a table; empty: those of ``SENSOR_CHANCES``."""
 
 
 def make_bank(
@@ -93,12 +100,18 @@ def _make(index: int, *, plan: BankPlan, want: tuple[Band, ...], images: tuple[C
         made = simulate(image.sensor, seed=rng, background=background, gsd=image.gsd)
         source, ground = "simulated on real", image.name
     else:
-        sensor = load_sensor(str(rng.choice(list(SENSOR_CHANCES), p=list(SENSOR_CHANCES.values()))))
+        sensor = _draw_sensor(plan, rng)
         gsd = float(np.exp(rng.uniform(np.log(10.0), np.log(60.0)))) if sensor.gsd < 100 else None
         gsd = float(rng.choice([333.0, 1000.0])) if gsd is None else gsd
         made = simulate(sensor, seed=rng, size=plan.size, gsd=gsd)
         source, ground = "simulated", ""
     return _chip(made, want, name=f"{plan.seed}:{index}:{ground}", source=source)
+
+
+def _draw_sensor(plan: BankPlan, rng: np.random.Generator) -> Sensor:
+    if plan.sensor and rng.random() < SHARE_OF_ONE:
+        return load_sensor(plan.sensor)
+    return load_sensor(str(rng.choice(list(SENSOR_CHANCES), p=list(SENSOR_CHANCES.values()))))
 
 
 def ground_of(chip: Chip) -> str:

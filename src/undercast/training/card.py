@@ -20,9 +20,10 @@ def write_card(recipe: Recipe, data: Path, record: Mapping[str, Any]) -> str:
     """
     plan = recipe.optimise
     trained_with = f"undercast {record['made_with']['undercast']}, seed {plan.seed}, {_steps(recipe)}"
+    fitted = ", ".join(f"{name} {value:+.2f}" for name, value in record["calibration"].items())
     points = ", ".join(f"`{name}` {preset['cloud']:.2f}" for name, preset in record["presets"].items())
     optional = [name for name in recipe.model.bands if name not in recipe.model.required]
-    judges = "real chips held out of the training, fold by fold," if recipe.data.folds else "labelled training chips"
+    judges = "real chips held out of the training, fold by fold" if recipe.data.folds else "labelled training chips"
     return f"""# {recipe.model.title}, {recipe.model.version}
 
 Clear, thick cloud, thin cloud and cloud shadow, by pixel, from top-of-atmosphere or surface reflectance.
@@ -34,8 +35,8 @@ Clear, thick cloud, thin cloud and cloud shadow, by pixel, from top-of-atmospher
 | architecture | {recipe.model.architecture} |
 | licence | Apache-2.0 |
 | trained with | {trained_with} |
-| threshold on cloud | {points}; chosen on {judges} and on simulated ones |
-| temperature | {record["temperature"]:.2f}, found on the same |
+| threshold on cloud | {points}; chosen on {judges} |
+| calibration | {fitted}; found on the same |
 
 ## Trained on
 
@@ -83,9 +84,19 @@ def _sources(data: Path, record: Mapping[str, Any]) -> str:
 
 def _held_out(record: Mapping[str, Any]) -> str:
     """Write the figures on real chips by networks that had not seen them; nothing where there were no folds."""
-    found = record.get("held_out")
-    if not found:
+    tables = record["held_out"]
+    if not tables:
         return ""
+    sections = "\n".join(_held_out_at(name, found) for name, found in tables.items())
+    return f"""
+## Figures on held-out training chips
+
+Each real chip, judged by the network of its fold, which had not seen it. The weights of this package were trained on
+all of them, or, in an ensemble, those of each member on all but one fold.
+{sections}"""
+
+
+def _held_out_at(preset: str, found: Mapping[str, Any]) -> str:
     rows = "\n".join(
         f"| {source} | {figures['cloud_f1']:.3f} | {figures['cloud_f2']:.3f} | {figures['cloud_ece']:.3f}"
         f" | {'-' if figures['shadow_f1'] is None else format(figures['shadow_f1'], '.3f')} |"
@@ -94,10 +105,7 @@ def _held_out(record: Mapping[str, Any]) -> str:
     clear = found["clear"]
     worst = max(clear["worst"].values(), default=0.0)
     return f"""
-## Figures on held-out training chips
-
-Each real chip, judged by the network of its fold, which had not seen it; at the threshold `balanced`. The weights of
-this package were trained on all of them.
+At the threshold `{preset}`:
 
 | source: bands | cloud F1 | cloud F2 | cloud calibration error | shadow F1 |
 |---|---|---|---|---|

@@ -17,8 +17,6 @@ from undercast.errors import EvaluationError, TrainingError
 from undercast.evaluation import manifest
 from undercast.evaluation.manifest import (
     RULES,
-    STORED_NODATA,
-    STORED_SCALE,
     bands_of,
     file_hash,
     kind_of_labels,
@@ -28,6 +26,7 @@ from undercast.evaluation.manifest import (
 from undercast.sensors import Optics, Sensor
 from undercast.simulation.scenes import Background
 from undercast.types import Float32, UInt8
+from undercast.weak_labels.chip_format import STORED_NODATA, STORED_SCALE, are_sets, labelled, to_stored
 
 __all__ = [
     "CLOUD_FREE",
@@ -65,13 +64,8 @@ class Chip:
     """Possible sets ``(y, x)``: bit k is set where the pixel can be class k; 0: ignore."""
     weight: float = 1.0
     """Weight of its pixels in the loss."""
-
-
-def to_stored(reflectance: Float32) -> NDArray[np.int16]:
-    """Pack reflectance as int16 x 10000; NaN becomes ``STORED_NODATA``."""
-    packed = np.clip(np.round(np.nan_to_num(reflectance, nan=0.0) / STORED_SCALE), -20000, 32767).astype(np.int16)
-    packed[~np.isfinite(reflectance)] = STORED_NODATA
-    return packed
+    hardness: float = 1.0
+    """How often it is drawn, over others of its kind and source."""
 
 
 def arrange(stored: NDArray[np.int16], have: Sequence[Band], want: Sequence[Band]) -> Any:
@@ -95,8 +89,8 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
         raise TrainingError(str(error)) from error
 
 
-def _load(path: Path) -> tuple[NDArray[np.int16], tuple[Band, ...], UInt8]:
-    """Read a stored chip: layers, their bands, and the mask (0 everywhere where there is none).
+def _load(path: Path) -> tuple[NDArray[np.int16], tuple[Band, ...], UInt8, UInt8 | None]:
+    """Read a stored chip: layers, their bands, the mask (0 everywhere where there is none), possible sets if stored.
 
     Raises:
         TrainingError: If the file is missing or wrong.
@@ -106,6 +100,7 @@ def _load(path: Path) -> tuple[NDArray[np.int16], tuple[Band, ...], UInt8]:
             stored = arrays["bands"]
             bands = bands_of(arrays)
             mask = arrays["mask"] if "mask" in arrays else np.zeros(stored.shape[1:], np.uint8)
+            possible = arrays.get("possible")
     except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, BadZipFile) as error:
         msg = f"chip {path} cannot be read: {' '.join(str(error).split())}. See docs/reference/chips.md."
         raise TrainingError(msg) from error
@@ -115,7 +110,14 @@ def _load(path: Path) -> tuple[NDArray[np.int16], tuple[Band, ...], UInt8]:
             f" got {stored.dtype} {stored.shape} and {mask.dtype} {mask.shape}."
         )
         raise TrainingError(msg)
-    return stored, bands, mask
+    if possible is None:
+        return stored, bands, mask, None
+    if not are_sets(possible, mask.shape):
+        msg = (
+            f"chip {path}: expected possible sets (uint8, 0 to 15) {mask.shape}, got {possible.dtype} {possible.shape}."
+        )
+        raise TrainingError(msg)
+    return stored, bands, mask, labelled(possible)
 
 
 def _reflectance(stored: NDArray[np.int16]) -> Float32:
@@ -140,9 +142,9 @@ def read_chips(folder: Path, want: Sequence[Band], *, leave_out: Sequence[str] =
         kind = kind_of_labels(row)
         if kind is None or row.get("source") in leave_out or row["file"] in leave_out:
             continue
-        stored, bands, mask = _load(folder / row["file"])
+        stored, bands, mask, sets = _load(folder / row["file"])
         layers = arrange(stored, bands, want)
-        possible = possible_sets(mask, kind)
+        possible = possible_sets(mask, kind) if sets is None else sets
         possible[(stored == STORED_NODATA).any(axis=0)] = 0
         chips.append(
             Chip(
@@ -186,7 +188,7 @@ def read_clear_images(folder: Path, *, size: int, leave_out: Sequence[str] = ())
         kind = kind_of_labels(row)
         if kind in {None, "weak", "human, cloud only"} or row.get("source") in leave_out or row["file"] in leave_out:
             continue
-        stored, bands, mask = _load(folder / row["file"])
+        stored, bands, mask, _ = _load(folder / row["file"])
         valid = (stored != STORED_NODATA).all(axis=0)
         clear = (mask == CLEAR) & valid
         if clear.sum() < CLOUD_FREE * max(int(valid.sum()), 1):

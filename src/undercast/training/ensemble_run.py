@@ -19,7 +19,7 @@ import numpy as np
 from undercast.errors import OutputExistsError
 from undercast.evaluation.packages import TRAINING_KEY, Met
 from undercast.model_spec import ModelBand, ModelSpec
-from undercast.models.package import PackageDetails, write_package
+from undercast.models.publish.write import PackageDetails, write_package
 from undercast.sensors import load_sensor
 from undercast.simulation.coarse import simulate_coarse
 from undercast.training.chips import Chip, read_manifest

@@ -6,7 +6,7 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,7 @@ from torch import nn
 
 from undercast.classes import CLASS_NAMES
 from undercast.errors import TrainingError
-from undercast.training.augment import AugmentPlan, augment
-from undercast.training.losses import set_cross_entropy
 from undercast.training.networks import WithProbabilities
-from undercast.training.operating_point import Judge
 
 SMALL = 64
 """Weights with fewer values than this stay in single precision."""
@@ -33,32 +30,7 @@ LARGEST_ROUNDING = 1e-2
 """Largest such difference after the weights were rounded to half precision."""
 
 
-def fit_temperature(judges: Sequence[Judge], names: Sequence[str]) -> float:
-    """Find the temperature at which the probabilities fit the possible sets best.
-
-    Args:
-        judges: Networks of logits, each with the chips that it is judged by.
-        names: Common names of the chips' layers.
-
-    Returns:
-        Number that the logits are divided by before the softmax.
-    """
-    plan = AugmentPlan(gain=0, band_gain=0, offset=0, air=0, holes=0, smallest=1, largest=1)
-    tried = np.exp(np.linspace(np.log(0.5), np.log(3.0), 25))
-    losses = np.zeros(len(tried))
-    for network, chips in judges:
-        for index, chip in enumerate(chips):
-            image, sets = augment(chip, names, plan, np.random.default_rng(index))
-            with torch.no_grad():
-                logits = network(torch.from_numpy(image)[None])
-            ones, weight = [1.0] * logits.shape[1], torch.tensor([chip.weight])
-            for position, value in enumerate(tried):
-                loss = set_cross_entropy(logits / value, torch.from_numpy(sets)[None], ones, weight)
-                losses[position] += float(loss) * chip.weight
-    return float(tried[int(np.argmin(losses))])
-
-
-def to_onnx(network: nn.Module, bands: int, *, temperature: float = 1.0) -> bytes:
+def to_onnx(network: nn.Module, bands: int) -> bytes:
     """Export a network of logits as ONNX that gives probabilities.
 
     It takes any batch and any sides that are multiples of 32.
@@ -66,7 +38,7 @@ def to_onnx(network: nn.Module, bands: int, *, temperature: float = 1.0) -> byte
     Raises:
         TrainingError: If ONNX Runtime's answers differ from the original's.
     """
-    module = WithProbabilities(network, temperature).eval()
+    module = WithProbabilities(network).eval()
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     weights = as_onnx(module, bands)
     _compare(module, weights, bands, allowed=LARGEST_DIFFERENCE)

@@ -17,15 +17,12 @@ BINS = 20
 _CLOUD = (1 << THICK_CLOUD) | (1 << THIN_CLOUD)
 
 
-def score(
-    judges: Sequence[Judge], names: Sequence[str], *, temperature: float, thresholds: Mapping[str, float]
-) -> dict[str, Any]:
+def score(judges: Sequence[Judge], names: Sequence[str], *, thresholds: Mapping[str, float]) -> dict[str, Any]:
     """Score networks on the chips that each of them has not seen.
 
     Args:
-        judges: Networks of logits, each with its held-out chips.
+        judges: Networks of calibrated logits, each with its held-out chips.
         names: Common names of the chips' layers.
-        temperature: What logits are divided by.
         thresholds: ``{"cloud": threshold}`` on the probability of cloud.
 
     Returns:
@@ -41,7 +38,7 @@ def score(
                 continue
             cloud_free = not (chip.possible & ~np.uint8(1 << CLEAR)).any()
             for kept in KEPT[:1] if cloud_free else KEPT:
-                probabilities = chip_probabilities(network, chip, [name in kept for name in names], temperature)
+                probabilities = chip_probabilities(network, chip, [name in kept for name in names])
                 is_cloud = probabilities[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0)
                 if cloud_free:
                     known = chip.possible > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import json
 import logging
@@ -27,7 +28,7 @@ from undercast.training.augment import augment, paste
 from undercast.training.bank import make_bank
 from undercast.training.chips import Chip, file_hash, read_chips, read_clear_images, read_manifest
 from undercast.training.losses import set_cross_entropy, set_masks, soft_dice
-from undercast.training.networks import build
+from undercast.training.networks import build, encoder_parameters
 from undercast.training.recipe import Recipe
 from undercast.types import Float32, UInt8
 
@@ -163,7 +164,7 @@ def _groups(chips: Sequence[Chip]) -> list[tuple[list[Chip], NDArray[np.float64]
     groups = []
     for group, chance in ((labelled, 0.5), (shadowed, 0.25), (clear, 0.25)):
         sizes = Counter(chip.source for chip in group)
-        chances = np.array([chip.weight * sizes[chip.source] ** -0.5 for chip in group])
+        chances = np.array([chip.hardness * chip.weight * sizes[chip.source] ** -0.5 for chip in group])
         if group:
             groups.append((group, chances / chances.sum(), chance))
     return groups
@@ -178,7 +179,7 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     initial: nn.Module | None = None,
 ) -> Trained:
-    """Train a network, from random weights or from those of ``initial``.
+    """Train a network, from random weights or from ``initial``, which is left as it is.
 
     Writes ``log.jsonl`` (a line per ``log_every`` steps) and ``checkpoint.pt`` into ``work``; where a
     checkpoint of the same recipe lies there, goes on from it and ends with the same weights as an unbroken
@@ -191,13 +192,18 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     plan = recipe.optimise
     torch.manual_seed(plan.seed)
-    network = build(recipe.model.architecture, bands=len(recipe.bands), classes=len(CLASS_NAMES)).to(device)
-    if initial is not None:
-        network.load_state_dict(initial.state_dict())
+    network = (
+        build(recipe.model.architecture, bands=len(recipe.bands), classes=len(CLASS_NAMES))
+        if initial is None
+        else copy.deepcopy(initial)
+    ).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = get_ema_multi_avg_fn(plan.ema)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    encoder = encoder_parameters(network)
+    rest = [weights for weights in network.parameters() if not any(weights is one for one in encoder)]
+    groups = [{"params": rest, "share": 1.0}, {"params": encoder, "share": plan.encoder_rate}]
+    optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     state = {"network": network, "averaged": averaged, "optimiser": optimiser}
     start, spent = _resume(work, recipe, state)
     loader = DataLoader(Batches(recipe, pools, start), batch_size=None, num_workers=1, prefetch_factor=4)
@@ -207,7 +213,9 @@ def train(
     for step, (images, possible, weight) in enumerate(loader, start=start):
         rate = _learning_rate(step, recipe)
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
+        for weights in encoder:
+            weights.requires_grad_(step >= plan.frozen_steps)
         network.train()
         loss = _loss(network, images.to(device), possible.to(device), weight.to(device), recipe)
         optimiser.zero_grad(set_to_none=True)

@@ -14,16 +14,15 @@ from undercast.training.vgt_networks import VGT_ARCHITECTURES
 
 
 class WithProbabilities(nn.Module):
-    """A network whose logits become probabilities at a temperature, as it is shipped."""
+    """A network whose logits become probabilities, as it is shipped."""
 
-    def __init__(self, network: nn.Module, temperature: float = 1.0) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.temperature = temperature
 
     def forward(self, reflectance: Tensor) -> Tensor:
         """Give probabilities ``(batch, class, y, x)`` that sum to 1, or those of the one class that there is."""
-        logits = self.network(reflectance) / self.temperature
+        logits = self.network(reflectance)
         return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
 
 
@@ -45,6 +44,12 @@ def check_architecture(name: str) -> None:
     if name not in ARCHITECTURES:
         msg = f"architecture {name!r} is not known. Known: {', '.join(ARCHITECTURES)}"
         raise UsageError(msg)
+
+
+def encoder_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """List the weights of a network's encoder, which sees shapes whatever the sensor; none where it has none."""
+    parts: tuple[str, ...] = getattr(network, "encoder_parts", ("encoder",))
+    return [weights for name, weights in network.named_parameters() if name.startswith(tuple(f"{p}." for p in parts))]
 
 
 def build(name: str, *, bands: int, classes: int) -> nn.Module:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from undercast.bands import COMMON_WAVELENGTHS
 from undercast.classes import THICK_CLOUD, THIN_CLOUD
@@ -36,7 +36,9 @@ Judge = tuple[nn.Module, Sequence[Chip]]
 """A network that gives logits, and chips for it to be judged by."""
 
 
-def choose_presets(judges: Sequence[Judge], names: Sequence[str], *, temperature: float) -> dict[str, dict[str, float]]:
+def choose_presets(
+    judges: Sequence[Judge], names: Sequence[str], band_sets: Sequence[frozenset[str]] = KEPT
+) -> dict[str, dict[str, float]]:
     """Choose a threshold on cloud for each preset: the best mean F-score over sources and band sets.
 
     The sum of all kinds of cloud is held against it, so that two kinds that share the probability do not lose to clear.
@@ -46,7 +48,7 @@ def choose_presets(judges: Sequence[Judge], names: Sequence[str], *, temperature
         judges: Networks with real or simulated chips; those with labels that are not trusted, and sources without any
             cloud, are passed over.
         names: Common names of the chips' layers.
-        temperature: What logits are divided by.
+        band_sets: Bands that the networks get to see, one set after the other.
 
     Returns:
         Preset -> ``{"cloud": threshold}``; 0.5 where no chip has clouds.
@@ -56,8 +58,8 @@ def choose_presets(judges: Sequence[Judge], names: Sequence[str], *, temperature
         for chip in chips:
             if chip.weight < TRUSTED:
                 continue
-            for number, kept in enumerate(KEPT):
-                found = _counts(network, chip, [name in kept for name in names], temperature)
+            for number, kept in enumerate(band_sets):
+                found = _counts(network, chip, [name in kept for name in names])
                 counts[chip.source, number] = counts.get((chip.source, number), np.zeros_like(found)) + found
     counts = {key: found for key, found in counts.items() if found[0].any() or found[2].any()}
     if not counts:
@@ -69,17 +71,16 @@ def choose_presets(judges: Sequence[Judge], names: Sequence[str], *, temperature
     return presets
 
 
-def chip_probabilities(network: nn.Module, chip: Chip, kept: Sequence[bool], temperature: float) -> Float32:
+def chip_logits(network: nn.Module, chip: Chip, kept: Sequence[bool]) -> Tensor:
     """Put a whole chip through a network.
 
     Args:
         network: Gives logits.
         chip: Of any size.
         kept: Which of its layers the network gets to see.
-        temperature: What logits are divided by.
 
     Returns:
-        Probabilities ``(class, y, x)``.
+        Logits ``(class, y, x)``.
     """
     values = chip.stored * np.float32(STORED_SCALE)
     values[chip.stored == STORED_NODATA] = ABSENT
@@ -87,13 +88,18 @@ def chip_probabilities(network: nn.Module, chip: Chip, kept: Sequence[bool], tem
     height, width = chip.possible.shape
     grown = np.pad(values, ((0, 0), (0, -height % 32), (0, -width % 32)), mode="symmetric")
     with torch.no_grad():
-        logits = network(torch.from_numpy(grown.astype(np.float32))[None])[0, :, :height, :width]
-    return np.asarray(torch.softmax(logits / temperature, dim=0).numpy(), np.float32)
+        logits: Tensor = network(torch.from_numpy(grown.astype(np.float32))[None])[0, :, :height, :width]
+    return logits
 
 
-def _counts(network: nn.Module, chip: Chip, kept: Sequence[bool], temperature: float) -> NDArray[np.int64]:
+def chip_probabilities(network: nn.Module, chip: Chip, kept: Sequence[bool]) -> Float32:
+    """Give the probabilities ``(class, y, x)`` of a whole chip; arguments as in ``chip_logits``."""
+    return np.asarray(torch.softmax(chip_logits(network, chip, kept), dim=0).numpy(), np.float32)
+
+
+def _counts(network: nn.Module, chip: Chip, kept: Sequence[bool]) -> NDArray[np.int64]:
     """Count true positives, false positives and false negatives of a chip at each threshold, ``(3, threshold)``."""
-    probability = chip_probabilities(network, chip, kept, temperature)[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0)
+    probability = chip_probabilities(network, chip, kept)[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0)
     cloud = (chip.possible & _CLOUD > 0) & (chip.possible & ~np.uint8(_CLOUD) == 0)
     other = (chip.possible > 0) & (chip.possible & _CLOUD == 0)
     found = probability[None] >= TRIED[:, None, None]

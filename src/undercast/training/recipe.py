@@ -80,6 +80,10 @@ class OptimisePlan:
     """Decoupled weight decay (AdamW)."""
     warmup: int = 200
     """Steps of linear warm-up before the cosine."""
+    encoder_rate: float = 1.0
+    """Learning rate of the encoder over that of the rest."""
+    frozen_steps: int = 0
+    """First steps in which the encoder is not changed at all."""
     ema: float = 0.998
     """Decay of the averaged weights, which are the ones that are shipped."""
     class_weights: tuple[float, ...] = (1.0, 1.0, 1.5, 2.0)
@@ -195,6 +199,8 @@ def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         optimise.learning_rate > 0,
         f"[optimise]: learning_rate must be > 0, got {optimise.learning_rate:g}.",
     )
+    yield optimise.encoder_rate > 0, f"[optimise]: encoder_rate must be > 0, got {optimise.encoder_rate:g}."
+    yield optimise.frozen_steps >= 0, f"[optimise]: frozen_steps must be at least 0, got {optimise.frozen_steps}."
     yield 0 <= optimise.ema < 1, f"[optimise]: ema must be in [0, 1), got {optimise.ema:g}."
     weights = optimise.class_weights
     fine = len(weights) == len(CLASS_NAMES) and min(weights) >= 0 and max(weights) > 0

@@ -1,4 +1,4 @@
-"""From a recipe to a model package: pools, training, temperature, export, card."""
+"""From a recipe to a model package: pools, training, calibration, export, card."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from undercast.errors import OutputExistsError, UsageError
 from undercast.model_spec import ModelBand, ModelSpec
-from undercast.models.package import PackageDetails, write_package
+from undercast.models.publish.write import PackageDetails, write_package
+from undercast.training import calibration
+from undercast.training.calibration import Calibrated
 from undercast.training.card import write_card
-from undercast.training.export import fit_temperature, to_onnx
+from undercast.training.export import to_onnx
 from undercast.training.folds import only, split, without
 from undercast.training.held_out import score
 from undercast.training.loop import Pools, Trained, make_pools, train, validate
+from undercast.training.mining import mine
 from undercast.training.networks import check_architecture
 from undercast.training.operating_point import Judge, choose_presets
 from undercast.training.recipe import Recipe
@@ -43,14 +46,14 @@ class Places:
     work: Path | None = None
     """Folder for logs and checkpoints; beside the package unless given. A run that was stopped goes on."""
     ensemble: Path | None = None
-    """Model package of the networks of the folds, to write beside; it must not exist."""
+    """Model package of the networks of the folds and of all, to write beside; it must not exist."""
 
 
 def run(recipe: Recipe, data: Path, places: Places, *, device: str = "cpu", progress: Progress | None = None) -> Path:
     """Train the model of a recipe and write its package.
 
     First on simulated chips alone where the recipe says so; from there once without each fold of the real scenes, which
-    the operating points and the temperature are found on, and once with all of them, which gives the weights.
+    the calibration and the operating points are found on, and once with all of them, which gives the weights.
 
     Args:
         recipe: What to train.
@@ -80,10 +83,10 @@ def run(recipe: Recipe, data: Path, places: Places, *, device: str = "cpu", prog
     work = places.work or places.package.with_name(f"{places.package.name}.work")
     trained, judges = _train_all(recipe, pools, work, device, tell)
     tell("exporting", 0, 1)
-    record = _judge(recipe, pools, trained, judges)
-    package = _write(places.package, recipe, data, {recipe.model.id: trained.network}, record)
+    judges, record = _judge(recipe, pools, trained, judges)
+    package = _write(places.package, recipe, data, {recipe.model.id: judges[-1][0]}, record)
     if places.ensemble is not None:
-        members = {f"member-{number}": network for number, (network, _) in enumerate(judges[:-1], start=1)}
+        members = {f"member-{number}": network for number, (network, _) in enumerate(judges, start=1)}
         named = replace(
             recipe,
             model=replace(
@@ -119,6 +122,16 @@ def _train_all(recipe: Recipe, pools: Pools, work: Path, device: str, tell: Prog
             device=device,
             progress=lambda done, total: tell("training on simulated chips", done, total),
         ).network
+    if initial is not None:
+        pools = mine(pools, initial)
+    trained = train(
+        recipe,
+        pools,
+        work / "all",
+        device=device,
+        progress=lambda done, total: tell("training", done, total),
+        initial=initial,
+    )
     judges: list[Judge] = []
     folds = split(pools.real, recipe.data.folds) if recipe.data.folds else ()
     for number, names in enumerate(folds, start=1):
@@ -134,33 +147,35 @@ def _train_all(recipe: Recipe, pools: Pools, work: Path, device: str, tell: Prog
             initial=initial,
         )
         judges.append((fold.network, only(pools, names)))
-    trained = train(
-        recipe,
-        pools,
-        work / "all",
-        device=device,
-        progress=lambda done, total: tell("training", done, total),
-        initial=initial,
-    )
     judges.append((trained.network, pools.validation if folds else [*pools.real, *pools.validation]))
     return trained, judges
 
 
-def _judge(recipe: Recipe, pools: Pools, trained: Trained, judges: Sequence[Judge]) -> dict[str, Any]:
-    """Find temperature and operating points, and put them on record with what they were found on."""
+def _judge(
+    recipe: Recipe, pools: Pools, trained: Trained, judges: Sequence[Judge]
+) -> tuple[list[Judge], dict[str, Any]]:
+    """Find calibration and operating points, and put them on record with the figures that they give.
+
+    Returns:
+        The judges with calibrated logits, and the record.
+    """
     names = recipe.model.bands
-    temperature = fit_temperature(judges, names)
-    presets = choose_presets(judges, names, temperature=temperature)
-    held_out = None
-    if recipe.data.folds:
-        held_out = score(judges[:-1], names, temperature=temperature, thresholds=presets["balanced"])
-    found = {"temperature": temperature, "presets": presets, "held_out": held_out}
-    return _record(recipe, pools, trained, validate(trained.network, pools.validation, recipe)) | found
+    real = judges[:-1] if recipe.data.folds else judges
+    found = calibration.fit(real, names)
+    calibrated: list[Judge] = [(Calibrated(network, found).eval(), chips) for network, chips in judges]
+    presets = choose_presets(calibrated[: len(real)], names)
+    held_out = {
+        name: score(calibrated[:-1], names, thresholds=thresholds)
+        for name, thresholds in presets.items()
+        if recipe.data.folds
+    }
+    record = {"calibration": asdict(found), "presets": presets, "held_out": held_out}
+    return calibrated, record | _record(recipe, pools, trained, validate(trained.network, pools.validation, recipe))
 
 
 def _write(folder: Path, recipe: Recipe, data: Path, networks: Mapping[str, nn.Module], record: dict[str, Any]) -> Path:
     """Export networks and write them as one package."""
-    bands, temperature = len(recipe.bands), record["temperature"]
+    bands = len(recipe.bands)
     details = PackageDetails(
         architecture=recipe.model.architecture,
         created=datetime.now(tz=UTC),
@@ -173,7 +188,7 @@ def _write(folder: Path, recipe: Recipe, data: Path, networks: Mapping[str, nn.M
         total_parameters=sum(value.numel() for value in next(iter(networks.values())).parameters()),
         hyperparameters=_plain(asdict(recipe.optimise)),
     )
-    weights = {name: to_onnx(network, bands, temperature=temperature) for name, network in networks.items()}
+    weights = {name: to_onnx(network, bands) for name, network in networks.items()}
     return write_package(folder, spec_of(recipe, record["presets"]), weights, details)
 
 

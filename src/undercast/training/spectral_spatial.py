@@ -59,6 +59,9 @@ class SpectralSpatial(nn.Module):
     "1DPW" networks of FDR4VGT-CLOUD.
     """
 
+    encoder_parts = ("levels", "deep")
+    """Modules that see shapes, whatever the bands."""
+
     def __init__(self, bands: int, classes: int, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         spectral = 16

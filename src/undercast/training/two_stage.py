@@ -25,7 +25,7 @@ from undercast.errors import BandError, OutputExistsError, TrainingError
 from undercast.evaluation.datasets import data_set_references
 from undercast.evaluation.manifest import MANIFEST
 from undercast.evaluation.references import ReferenceScene
-from undercast.models.package import PackageDetails, write_package
+from undercast.models.publish.write import PackageDetails, write_package
 from undercast.sensors import load_sensor
 from undercast.simulation.scenes import simulate
 from undercast.training import loop

@@ -27,8 +27,8 @@ from undercast.errors import OutputError, OutputExistsError, TrainingError
 from undercast.inference.ensemble import aggregate, uncertainty
 from undercast.model_spec import ModelSpec
 from undercast.models.documents import dump_json
-from undercast.models.package import EXTENSIONS, PackageDetails, write_package
-from undercast.models.trust import multihash
+from undercast.models.publish.write import EXTENSIONS, PackageDetails, write_package
+from undercast.models.trust.checksums import multihash
 from undercast.training.export import LARGEST_DIFFERENCE, as_onnx, free_shapes
 from undercast.types import Float32
 

@@ -1,0 +1,52 @@
+"""The weights of a package can be trained further."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from undercast.errors import TrainingError
+from undercast.models.package import find_package, read_package
+from undercast.models.trust.weights import verified_bytes
+from undercast.training.restore import folded, restore
+
+
+def test_the_restored_embedded_model_ranks_classes_as_the_package_does() -> None:
+    package = read_package(find_package("embedded"))
+    session = onnxruntime.InferenceSession(verified_bytes(package.members[0]), providers=["CPUExecutionProvider"])
+    image = torch.rand((1, len(package.spec.bands), 64, 96), generator=torch.Generator().manual_seed(0)) * 0.7
+    with torch.no_grad():
+        logits = restore(package).eval()(image)[0].flatten(1).numpy()
+    (wanted,) = session.run(None, {"reflectance": image.numpy()})
+    # Calibration divides logits by a number and adds one per class: what is left of their difference is linear.
+    wanted = np.log(np.maximum(wanted[0].reshape(4, -1), 1e-12))
+    for value in (1, 3):
+        ours, theirs = logits[value] - logits[0], wanted[value] - wanted[0]
+        sure = np.abs(theirs) < 8
+        assert np.corrcoef(ours[sure], theirs[sure])[0, 1] > 0.99999
+
+
+def test_folding_batch_normalisation_changes_no_answer() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 3, 3, bias=False), nn.BatchNorm2d(3), nn.ReLU())
+    for _ in range(3):
+        network(torch.rand(4, 2, 8, 8))
+    network.eval()
+    image = torch.rand(1, 2, 8, 8)
+    with torch.no_grad():
+        wanted = network(image).numpy()
+        np.testing.assert_allclose(folded(network)(image).numpy(), wanted, atol=1e-5)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
+def test_an_architecture_that_is_not_known_and_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    package = read_package(find_package("embedded"))
+    with pytest.raises(TrainingError, match="expected ONNX weights of a known architecture"):
+        restore(replace(package, properties={**package.properties, "mlm:architecture": "u-network"}))
+    with pytest.raises(TrainingError, match=r"expected weights .* got "):
+        restore(replace(package, properties={**package.properties, "mlm:architecture": "spectral-spatial-small"}))
