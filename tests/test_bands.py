@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ from undercast.bands import (
     band_from_name,
     canonical_name,
     match_bands,
+    response_weights,
     tolerance_um,
 )
 from undercast.errors import BandError
@@ -139,3 +143,27 @@ def test_matches_keep_the_order_lie_within_tolerance_and_never_share_a_band(
 @given(st.lists(bands, max_size=8, unique_by=lambda value: (value.name, value.center_wavelength)))
 def test_a_sensor_with_the_wanted_bands_gives_each_band_itself(wanted: list[Band]) -> None:
     assert all(match.distance_um == 0.0 and match.index is not None for match in match_bands(wanted, wanted))
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.45, 2.3), st.floats(0.01, 0.3)), max_size=8),
+    st.sampled_from(sorted(COMMON_WAVELENGTHS)),
+)
+def test_response_weights_are_shares_of_bands_that_are_near(offered: list[tuple[float, float]], name: str) -> None:
+    wanted = band_from_name(name)
+    bands = [
+        Band(name=str(place), common_name="", center_wavelength=center, full_width_half_max=width)
+        for place, (center, width) in enumerate(offered)
+    ]
+    weights = response_weights(wanted, bands)
+    near = [abs(band.center_wavelength - wanted.center_wavelength) <= tolerance_um(wanted) for band in bands]
+    assert (weights >= 0).all()
+    assert not weights[~np.array(near, bool)].any()
+    assert weights.sum() == pytest.approx(float(any(near)))
+
+
+def test_two_halves_of_a_band_stand_for_it_together_and_the_band_itself_alone() -> None:
+    nir = band_from_name("nir")
+    halves = [replace(nir, center_wavelength=center, full_width_half_max=0.055) for center in (0.81, 0.87)]
+    assert response_weights(nir, halves) == pytest.approx([0.5, 0.5], abs=0.02)
+    assert response_weights(nir, [*halves, nir]) == pytest.approx([0.0, 0.0, 1.0])

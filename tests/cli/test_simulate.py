@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,3 +92,19 @@ def test_a_simulated_scene_can_be_masked_and_described(
 
     assert json.loads(cli("info", told["scene"], *options).stdout)["radiometry"]["verdict"] == "plausible"
     assert json.loads(cli("mask", told["scene"], "-o", tmp_path, *options).stdout)["valid_percent"] == 100.0
+
+
+def test_real_chips_are_shown_as_the_sensor_sees_them(cli: Callable[..., Result], tmp_path: Path) -> None:
+    make = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "data" / "chips" / "make.py")))
+    make.write_folder(tmp_path / "from")
+    arguments = ("simulate", "--from", tmp_path / "from", "--to", "spot-5-hrg", "-o", tmp_path / "to")
+    result = cli(*arguments)
+    assert result.exit_code == 1
+    assert "expected a chip with the bands of spot-5-hrg, got none" in result.stderr
+
+    make.write_coarse_folder(tmp_path / "coarse")
+    result = cli("simulate", "--from", tmp_path / "coarse", "--to", "proba-v", "-o", tmp_path / "to", "--json")
+    told = json.loads(result.stdout)
+    assert result.exit_code == 0, result.stderr
+    assert told["made"]
+    assert {path.name for path in (tmp_path / "to").iterdir()} == {*told["made"], "manifest.json"}

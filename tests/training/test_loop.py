@@ -140,6 +140,19 @@ def test_a_checkpoint_is_kept_at_each_validation_also_between_log_lines(
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
 
 
+def test_a_frozen_encoder_stays_as_it_is_and_what_training_starts_from_too(
+    recipe: Recipe, pools: Pools, unbroken: tuple[Trained, Path], tmp_path: Path
+) -> None:
+    start = unbroken[0].network
+    before = {name: value.clone() for name, value in start.named_parameters()}
+    frozen = replace(recipe, optimise=replace(recipe.optimise, frozen_steps=99, ema=0.0))
+    after = dict(train(frozen, pools, tmp_path, initial=start).network.named_parameters())
+    same({name: value.detach() for name, value in before.items()}, {n: v.detach() for n, v in start.named_parameters()})
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert any(name.startswith("head.") for name in moved)
+    assert not any(name.startswith(("levels.", "deep.")) for name in moved)
+
+
 def test_a_loss_that_is_no_number_ends_the_run(recipe: Recipe, pools: Pools, tmp_path: Path) -> None:
     wild = replace(recipe.optimise, learning_rate=1e30, warmup=0, log_every=1)
     with pytest.raises(TrainingError, match=r"no longer a number at step \d+\. Try a lower learning_rate\."):

@@ -20,7 +20,7 @@ from undercast.sensors import load_sensor
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(model: str, sensor: str, data: Path | None, out: Path, steps: int, seed: int, as_json: bool) -> None:
-    """Adapt a model to a sensor, with data of it or without.
+    """Adapt a model to the bands of another sensor, with data of it or without.
 
     Bands are matched by wavelength: one stands for another, several do with weights, or the model works without.
     Then the model learns from simulated scenes of the sensor and, with --data, from real chips that have its bands.
