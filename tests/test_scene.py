@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from undercast.bands import Band, band_from_name
 from undercast.errors import BandError, SceneError
 from undercast.grids import Grid
-from undercast.scene import crop, scene_from_array
+from undercast.scene import crop, keep_bands, scene_from_array
 from undercast.windows import Window
 
 NUMBERED = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -105,3 +105,14 @@ def test_a_crop_outside_the_scene_is_refused(window: tuple[int, int, int, int]) 
     row, col, height, width = window
     with pytest.raises(SceneError, match="expected a window inside 3 x 4 px"):
         crop(scene_from_array(NUMBERED, ["red", "nir"]), Window(row=row, col=col, height=height, width=width))
+
+
+def test_chosen_bands_come_in_the_order_that_is_asked_for_and_may_be_fewer() -> None:
+    whole = scene_from_array(NUMBERED, ["red", "nir"])
+    wanted = [band_from_name(name) for name in ("nir", "swir16", "red")]
+    part = keep_bands(whole, wanted)
+    assert [band.common_name for band in part.bands] == ["nir", "red"]
+    np.testing.assert_array_equal(part.read(), NUMBERED[::-1])
+    np.testing.assert_array_equal(part.read(bands=[1]), NUMBERED[:1])
+    with pytest.raises(BandError, match="expected one of swir16, got red, nir"):
+        keep_bands(whole, wanted[1:2])

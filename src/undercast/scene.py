@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from undercast.bands import Band, band_from_name
+from undercast.bands import Band, band_from_name, match_bands
 from undercast.errors import BandError, SceneError
 from undercast.grids import Grid
 from undercast.types import Bool, Float32, ProductLevel
@@ -59,6 +59,20 @@ class CroppedPixels:
         """Read a window of some bands."""
         moved = replace(window, row=window.row + self.origin.row, col=window.col + self.origin.col)
         return self.pixels.read(moved, bands)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChosenPixels:
+    """Some bands of other pixels."""
+
+    pixels: PixelSource
+    """Where the pixels come from."""
+    indexes: tuple[int, ...]
+    """Position there of each band that is kept."""
+
+    def read(self, window: Window, bands: Sequence[int]) -> Float32:
+        """Read a window of some bands."""
+        return self.pixels.read(window, [self.indexes[band] for band in bands])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +151,21 @@ def crop(scene: Scene, window: Window) -> Scene:
         )
         raise SceneError(msg)
     return replace(scene, grid=scene.grid.part(window), pixels=CroppedPixels(pixels=scene.pixels, origin=window))
+
+
+def keep_bands(scene: Scene, wanted: Sequence[Band]) -> Scene:
+    """Give a scene with those of its bands that stand for the wanted ones, in their order; it may lack some.
+
+    Raises:
+        BandError: If it has none of them.
+    """
+    indexes = tuple(match.index for match in match_bands(wanted, scene.bands) if match.index is not None)
+    if not indexes:
+        has = ", ".join(band.common_name for band in scene.bands) or "none"
+        msg = f"{scene.name}: expected one of {', '.join(band.common_name for band in wanted)}, got {has}."
+        raise BandError(msg)
+    pixels = ChosenPixels(pixels=scene.pixels, indexes=indexes)
+    return replace(scene, bands=tuple(scene.bands[index] for index in indexes), pixels=pixels)
 
 
 def scene_from_array(

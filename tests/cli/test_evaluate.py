@@ -86,3 +86,14 @@ def test_a_report_becomes_part_of_a_package(cli: Cli, package: Path, data: Path,
     assert record["report"]["kind"] == "undercast-evaluation"
     assert "## Evaluation on data, protocol pixel" in (new / "card.md").read_text("utf-8")
     assert cli("calibrate", new, "--data", data, "-o", tmp_path / "again").exit_code == 1
+
+
+def test_some_bands_can_be_shown_alone_and_the_report_says_which(cli: Cli, package: Path, data: Path) -> None:
+    words = ("evaluate", package, "--data", data, "--json", "--replicates", 20)
+    result = cli(*words, "--bands", "red,green,blue")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["data"]["name"] == "data (red, green, blue alone)"
+    assert json.loads(result.stdout)["data"]["hash"] == json.loads(cli(*words).stdout)["data"]["hash"]
+    unknown = cli(*words, "--bands", "red,ultraviolet")
+    assert unknown.exit_code == 2
+    assert "band 'ultraviolet' is not a known common name" in unknown.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from undercast.cli.judging import data_option, json_option, needs_data, scheme_option
+from undercast.cli.judging import data_option, json_option, read_data, scheme_option
 from undercast.cli.printing import print_json, print_pairs, print_table, progress_bar
 from undercast.errors import OutputExistsError
 
@@ -42,12 +42,11 @@ def command(
     """
     from undercast.evaluation.calibrate import PRESETS, calibrate, write_calibrated
     from undercast.evaluation.packages import open_package
-    from undercast.evaluation.sources import read_references
 
     if output.exists():
         msg = f"model package {output} exists already. Remove it first, or write to another folder."
         raise OutputExistsError(msg)
-    references = read_references(needs_data(data), scheme=scheme)
+    references = read_data(data, scheme)
     predictor = open_package(model)
     with progress_bar("calibrating") as progress:
         calibration = calibrate(predictor, references, presets or PRESETS, progress=progress)

@@ -13,9 +13,9 @@ from undercast.cli.judging import (
     evaluate_options,
     interval_options,
     json_option,
-    needs_data,
     open_predictor,
     protocol_option,
+    read_data,
     replicates_option,
     scheme_option,
     seed_option,
@@ -81,12 +81,11 @@ def report_of(
     from undercast.evaluation.evaluate import evaluate
     from undercast.evaluation.protocols import load_protocol
     from undercast.evaluation.report import read_report
-    from undercast.evaluation.sources import read_references
 
     path = Path(name) / "report.json" if (Path(name) / "report.json").is_file() else Path(name)
     if path.name != "item.json" and path.suffix == ".json":
         return read_report(path)
-    references = read_references(needs_data(data), scheme=scheme)
+    references = read_data(data, scheme)
     predictor = open_predictor(name)
     options = evaluate_options(predictor, intervals, skip_unfit=skip_unfit)
     with progress_bar(name) as progress:

@@ -11,13 +11,14 @@ import click
 
 from undercast.cli.judging import (
     NO_VALUE,
+    bands_option,
     data_option,
     evaluate_options,
     interval_options,
     json_option,
-    needs_data,
     open_predictor,
     protocol_option,
+    read_data,
     replicates_option,
     scheme_option,
     seed_option,
@@ -47,6 +48,7 @@ KEYS = ("source", "sensor", "surface", "gsd", "labels")
 @click.option("--preset", metavar="NAME", help="Operating point of the model, or argmax: the most probable class.")
 @replicates_option
 @seed_option
+@bands_option
 @unfit_option
 @click.option("--stress", is_flag=True, help="Repeat the evaluation on degraded images.")
 @json_option
@@ -69,6 +71,7 @@ def command(
     data: str | None,
     protocol: str,
     scheme: str,
+    bands: str | None,
     by: str,
     preset: str | None,
     replicates: int,
@@ -89,12 +92,11 @@ def command(
     """
     from undercast.evaluation.evaluate import evaluate
     from undercast.evaluation.protocols import load_protocol
-    from undercast.evaluation.sources import read_references
     from undercast.masking import MaskOptions
 
     check_free(output, overwrite=overwrite)
     rules = load_protocol(protocol)
-    references = read_references(needs_data(data), scheme=scheme)
+    references = read_data(data, scheme, bands)
     predictor = open_predictor(model, MaskOptions(preset=preset))
     options = evaluate_options(predictor, interval_options(replicates, seed), skip_unfit=skip_unfit)
     with progress_bar("evaluating") as progress:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from undercast.bands import band_from_name
 from undercast.classes import scheme_ids
 from undercast.errors import UsageError
 from undercast.evaluation.protocols import DEFAULT_PROTOCOL, protocol_ids
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from undercast.evaluation.evaluate import EvaluateOptions
     from undercast.evaluation.intervals import IntervalOptions
     from undercast.evaluation.predictors import Predictor
+    from undercast.evaluation.references import References
     from undercast.evaluation.statistics import Figure
     from undercast.masking import MaskOptions
 
@@ -47,6 +49,9 @@ seed_option = click.option("--seed", default=0, show_default=True, help="Seed of
 unfit_option = click.option(
     "--skip-unfit", is_flag=True, help="Leave out scenes whose bands or values the predictor cannot work with."
 )
+bands_option = click.option(
+    "--bands", metavar="NAMES", help="Show these bands of the references alone, e.g. green,red,nir."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -75,7 +80,8 @@ def open_predictor(name: str, options: MaskOptions | None = None) -> Predictor:
         raise UsageError(msg)
     if not separator:
         return open_peer(name)
-    from undercast.evaluation.processors import ProcessorPredictor, find_processor
+    from undercast.evaluation.processors import ProcessorPredictor
+    from undercast.weak_labels.processors import find_processor
 
     return ProcessorPredictor(product=find_processor(processor), masks=Path(folder))
 
@@ -96,6 +102,22 @@ def with_interval(figure: Figure | None) -> str:
     if figure.low is None or figure.high is None:
         return f"{figure.value:.3f}"
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def read_data(data: str | None, scheme: str, bands: str | None = None) -> References:
+    """Read the references that the options name.
+
+    Raises:
+        UsageError: If there are none.
+        UndercastError: If they are wrong, or a band is unknown.
+    """
+    from undercast.evaluation.references import with_bands
+    from undercast.evaluation.sources import read_references
+
+    references = read_references(needs_data(data), scheme=scheme)
+    if bands is None:
+        return references
+    return with_bands(references, [band_from_name(name) for name in bands.split(",")])
 
 
 def needs_data(data: str | None) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
+from undercast.bands import Band
 from undercast.classes import CLASS_NAMES
 from undercast.errors import EvaluationError, GridError
-from undercast.scene import Scene
+from undercast.scene import Scene, keep_bands
 from undercast.types import UInt8
 
 ALL_CLASSES = (1 << len(CLASS_NAMES)) - 1
@@ -73,6 +75,21 @@ class References:
 
     def __iter__(self) -> Iterator[ReferenceScene]:
         return (entry.read() for entry in self.entries)
+
+
+def with_bands(references: References, wanted: Sequence[Band]) -> References:
+    """Show some bands of every reference alone, as a sensor that has no others would; hashes stay those of the whole.
+
+    Reading one that has none of them raises ``BandError``.
+    """
+
+    def read(entry: ReferenceEntry) -> ReferenceScene:
+        whole = entry.read()
+        return replace(whole, scene=keep_bands(whole.scene, wanted))
+
+    names = ", ".join(band.common_name for band in wanted)
+    entries = tuple(replace(entry, read=partial(read, entry)) for entry in references.entries)
+    return replace(references, name=f"{references.name} ({names} alone)", entries=entries)
 
 
 def reference_scene(
