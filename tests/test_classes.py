@@ -16,6 +16,7 @@ from undercast.types import NODATA
 HERE = np.array([[0, 1, 2], [3, NODATA, 0]], np.uint8)
 
 ENCODED = {
+    "alcd": [1, 2, 3, 4, 0],
     "cloud": [0, 1, 1, 0, 255],
     "clear-cloud-shadow": [0, 1, 1, 2, 255],
     "clouds2mask": [0, 1, 2, 3, 0],
@@ -87,7 +88,7 @@ def test_possible_sets_of_a_hand_drawn_scl_map() -> None:
 
 
 def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SchemeError, match=r"^class scheme 'sen2cor' is not known\. Known: clear-cloud-shadow, "):
+    with pytest.raises(SchemeError, match=r"^class scheme 'sen2cor' is not known\. Known: alcd, clear-cloud-shadow, "):
         load_scheme("sen2cor")
 
 

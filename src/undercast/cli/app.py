@@ -133,6 +133,8 @@ def describe(error: UndercastError) -> str:
 def describe_defect(error: Exception) -> str:
     """Give an error that undercast did not foresee in one line."""
     told = _one_line(str(error)).rstrip(".")
+    if isinstance(error, MemoryError):
+        return f"MemoryError: {told or 'there is not enough memory'}. Take less at once, e.g. by --bounds or --window."
     return (
         f"UnexpectedError: {type(error).__name__}: {told}."
         " This is a defect; run again with --debug for the traceback: undercast --debug ..."
