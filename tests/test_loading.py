@@ -16,7 +16,8 @@ from undercast.inference.backends import BackendChoice, Network, Weights
 from undercast.inference.processor import processor_key
 from undercast.loading import Model, Proof, load_member, load_model
 from undercast.models.optimized import Optimized, keep_optimized
-from undercast.models.trust import MemberWeights, multihash
+from undercast.models.trust.checksums import multihash
+from undercast.models.trust.weights import MemberWeights
 from undercast.types import Float32, Precision
 
 make = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "data" / "models" / "make.py")))

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from undercast import optimizing
-from undercast.errors import BackendError, ModelError
+from undercast.errors import BackendError, ModelError, TrustError
 from undercast.inference import conversion
 from undercast.loading import load_model
-from undercast.models.trust import multihash
+from undercast.models.trust.checksums import multihash
 from undercast.optimizing import optimize, trial_windows
 
 make = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "data" / "models" / "make.py")))
@@ -38,9 +38,12 @@ class Small(nn.Module):
 
 @pytest.fixture(scope="module")
 def program() -> bytes:
+    """An exported program of free batch, whose free sides are multiples of 8, as those of real packages are."""
     batch = torch.export.Dim("batch", min=1, max=64)
+    rows, cols = (torch.export.Dim(name, min=1, max=64) for name in ("rows", "cols"))
+    shapes = {"x": {0: batch, 2: 8 * rows, 3: 8 * cols}}
     stored = io.BytesIO()
-    exported = torch.export.export(Small().eval(), (torch.zeros(2, 3, 32, 32),), dynamic_shapes={"x": {0: batch}})
+    exported = torch.export.export(Small().eval(), (torch.zeros(2, 3, 32, 48),), dynamic_shapes=shapes)
     torch.export.save(exported, stored)
     return stored.getvalue()
 
@@ -81,8 +84,20 @@ def test_a_program_is_converted_once_and_runs_as_converted_from_then_on(package:
     after = load_model(package, precision="f32")
     assert after.backend != "torch"
     window = trial_windows(after.spec)[:1]
-    np.testing.assert_allclose(after.networks[0](window), before.networks[0](window), atol=1e-4)
+    for some in (window, window[..., :16, :24]):
+        np.testing.assert_allclose(after.networks[0](some), before.networks[0](some), atol=1e-4)
     assert load_model(package, backend="torch").backend == "torch"
+
+
+def test_a_member_without_a_checksum_is_converted_where_a_person_vouches_for_it(package: Path) -> None:
+    item = json.loads((package / "item.json").read_text())
+    for key in ("undercast:package_version", "undercast:version"):
+        del item["properties"][key]
+    del item["assets"]["member_1"]["file:checksum"]
+    (package / "item.json").write_text(json.dumps(item))
+    with pytest.raises(TrustError, match=r"--allow-unverified"):
+        optimize(package)
+    assert optimize(package, allow_unverified=True)[0].made
 
 
 def test_a_network_that_gives_other_answers_is_not_kept(

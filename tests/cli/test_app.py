@@ -93,6 +93,11 @@ def test_wrong_usage_is_one_line_with_the_way_out(cli: Callable[..., Result], ar
         (ModelError("the model is wrong"), 1, "ModelError: the model is wrong\n"),
         (KeyboardInterrupt(), 130, "Interrupted: nothing half-written.\n"),
         (
+            MemoryError("Unable to allocate 9 TiB"),
+            1,
+            "MemoryError: Unable to allocate 9 TiB. Take less at once, e.g. by --bounds or --window.\n",
+        ),
+        (
             ZeroDivisionError("by zero"),
             1,
             (

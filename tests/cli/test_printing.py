@@ -36,6 +36,14 @@ def test_json_has_no_nan() -> None:
         printing.print_json({"value": float("nan")})
 
 
+def test_what_a_stranger_wrote_cannot_move_a_terminals_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    printing.print_pairs([("title", "\x1b[2Jna\u202eme \u00e4")])
+    printing.print_table(("name",), [("\x1b]0;x\x07",)])
+    told = capsys.readouterr().out
+    assert "\\x1b[2Jna\\u202eme \u00e4" in told
+    assert "\x1b" not in told
+
+
 def test_a_table_in_a_pipe_is_not_folded(capsys: pytest.CaptureFixture[str]) -> None:
     printing.print_table(("name", "text"), [("[a]", "word " * 60)])
     rows = capsys.readouterr().out.splitlines()[2:]

@@ -130,7 +130,7 @@ def choice(kind: str) -> dict[str, str] | str:
 def embedded_model() -> dict[str, Any]:
     """Look at the model that comes with undercast, and compare its weights with their checksums."""
     from undercast.models.package import DEFAULT_MODEL, find_package, read_package
-    from undercast.models.trust import verified_bytes
+    from undercast.models.trust.weights import verified_bytes
 
     try:
         package = read_package(find_package(DEFAULT_MODEL))

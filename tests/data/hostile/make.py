@@ -252,7 +252,15 @@ def _enumeration(graph: dict[str, Any], marker: Path) -> None:
 
 
 def _power(graph: dict[str, Any], marker: Path) -> None:
-    graph["guards_code"] = ["9**9**9**9**9**9 == 1"]
+    graph["guards_code"] = ["9**9**9**9 == 1"]
+
+
+def _long_text(graph: dict[str, Any], marker: Path) -> None:
+    graph["guards_code"] = ["'a' * 99999999999 == 1"]
+
+
+def _long_number(graph: dict[str, Any], marker: Path) -> None:
+    graph["guards_code"] = ["TruncToInt(Float('1e9999999999')) == 1"]
 
 
 def _bomb(folder: Path, marker: Path) -> None:
@@ -405,6 +413,8 @@ HOSTILE: dict[str, Hostile] = {
     "code as a shape in a pt2": Hostile(_graph(_shape), r"the expression .open"),
     "code as a shape below notes in a pt2": Hostile(_graph(_hidden_shape), r"the expression .open"),
     "a guard that fills the memory": Hostile(_graph(_power), r"the expression '9\*\*9"),
+    "a text that fills the memory": Hostile(_graph(_long_text), r"the expression .'a' \* 9"),
+    "a number that fills the memory": Hostile(_graph(_long_number), r"the expression .TruncToInt"),
     "code as a name in a pt2": Hostile(_graph(_name), r".x=\[open.* as name"),
     "a system call as an operation of a pt2": Hostile(
         _graph(_operation("torch.os.system")), r"the operation 'torch.os.system'"

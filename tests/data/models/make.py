@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from undercast.bands import band_from_name
 from undercast.classes import CLASS_NAMES
 from undercast.model_spec import ModelBand, ModelSpec
-from undercast.models.package import PackageDetails, write_package
+from undercast.models.publish.write import PackageDetails, write_package
 
 End = Literal["Softmax", "Sigmoid", "none"]
 
