@@ -106,13 +106,13 @@ def rows_of(model: Model, options: MaskOptions, simulated: list[Simulated]) -> I
     yield measured("ensemble", model, options, simulated)
 
 
-def difference(row: Row, base: list[Row], task: str) -> tuple[float, float, float]:
-    """Give the difference of F1 to the mean of the base's, and its interval over scenes."""
+def difference(row: Row, base: list[Row], task: str, beta: float) -> tuple[float, float, float]:
+    """Give the difference of F to the mean of the base's, and its interval over scenes."""
     options = IntervalOptions()
     weights = resamples(len(row.counts), options)
     tally, others = task_tally(row.counts, task), [task_tally(one.counts, task) for one in base]
-    whole = float(f_beta(tally.sum(axis=0)) - np.mean([f_beta(other.sum(axis=0)) for other in others]))
-    drawn = f_beta(weights @ tally) - np.mean([f_beta(weights @ other) for other in others], axis=0)
+    whole = float(f_beta(tally.sum(axis=0), beta) - np.mean([f_beta(other.sum(axis=0), beta) for other in others]))
+    drawn = f_beta(weights @ tally, beta) - np.mean([f_beta(weights @ other, beta) for other in others], axis=0)
     low, high = interval(drawn, len(row.counts), options) or (np.nan, np.nan)
     return whole, low, high
 
@@ -124,24 +124,26 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=128)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--preset", default="balanced", help="operating point; that of the highest F1 unless given")
+    parser.add_argument("--beta", type=float, default=1.0, help="of F; 2 weighs recall more, as the preset f2 does")
     given = parser.parse_args()
     simulated = list(scenes(given.scenes, given.size))
     model = load_model(given.model, device="cpu", precision="f32")
     identity = model.identity
     about = f"{given.scenes} simulated scenes of {given.size} px, seed {SEED}, preset {given.preset}"
     print(f"{identity.id} {identity.version}; {about}\n")
-    print("| | views per window | cloud F1 | difference | shadow F1 | difference |")
+    f = f"F{given.beta:g}"
+    print(f"| | views per window | cloud {f} | difference | shadow {f} | difference |")
     print("|---|---:|---:|---:|---:|---:|")
     members = len(model.networks)
     base: list[Row] = []
     for row in rows_of(model, MaskOptions(preset=given.preset, radiometry="warn"), simulated):
         cells = []
         for task in ("cloud", "shadow"):
-            cells.append(f"{float(f_beta(task_tally(row.counts.sum(axis=0), task))):.4f}")
+            cells.append(f"{float(f_beta(task_tally(row.counts.sum(axis=0), task), given.beta)):.4f}")
             if len(base) < members:
                 cells.append("")
             else:
-                change, low, high = difference(row, base, task)
+                change, low, high = difference(row, base, task, given.beta)
                 cells.append(f"{change:+.4f} [{low:+.4f}, {high:+.4f}]")
         base += [row] if len(base) < members else []
         print(f"| {row.name} | {row.views:.2f} | {' | '.join(cells)} |", flush=True)

@@ -16,6 +16,8 @@ from undercast.inference.augmentation import (
     VIEWS,
     Augmentation,
     augmented,
+    doubled,
+    halved,
     is_scattered,
     isolated_pixels,
     look_more,
@@ -213,6 +215,25 @@ def test_views_are_shared_out_as_a_plain_implementation_does(doubt: list[float],
     assert sum(views) <= allowed
 
 
+def slow_shared(network: Network, window: Float32, number: int) -> Float32:
+    """The views of a budget: the window, then at half its resolution, then the turned ones."""
+    if number != 1:
+        return slow_view(network, window, RULE[max(number - 1, 0)])
+    height, width = window.shape[1:]
+    rows = [[min(2 * row + part, height - 1) for part in (0, 1)] for row in range((height + 1) // 2)]
+    cols = [[min(2 * col + part, width - 1) for part in (0, 1)] for col in range((width + 1) // 2)]
+    half = np.array([[[band[np.ix_(row, col)].mean() for col in cols] for row in rows] for band in window], np.float32)
+    said = network(half[None])[0]
+    return np.array([[[band[row // 2, col // 2] for col in range(width)] for row in range(height)] for band in said])
+
+
+def test_at_half_resolution_pixels_without_data_count_for_nothing_beside_others() -> None:
+    pixels = np.array([[[[1.0, 3.0, -9.0], [5.0, -9.0, -9.0], [2.0, 4.0, 7.0]]]], np.float32)
+    half = halved(pixels, pixels[:, 0] >= 0)
+    np.testing.assert_array_equal(half, [[[[3.0, -9.0], [3.0, 7.0]]]])
+    np.testing.assert_array_equal(doubled(half, (3, 3))[0, 0], [[3, 3, -9], [3, 3, -9], [3, 3, 7]])
+
+
 @settings(max_examples=30, deadline=None)
 @given(cases(), st.integers(1, MOST_DEPTH), st.integers(0, 12), st.integers(1, 3))
 def test_with_a_budget_a_window_gets_the_mean_of_its_first_views(
@@ -223,7 +244,10 @@ def test_with_a_budget_a_window_gets_the_mean_of_its_first_views(
     valid = np.ones((len(batch), *batch.shape[2:]), np.bool_)
     fast = look_more(networks, batch, plan, valid=valid, allowed=allowed, batch_size=batch_size)
     possible = [
-        [np.mean([slow_view(network, window, view) for view in RULE[:views]], axis=0) for views in range(1, depth + 2)]
+        [
+            np.mean([slow_shared(network, window, view) for view in range(views)], axis=0)
+            for views in range(1, depth + 2)
+        ]
         for network in networks
         for window in batch
     ]

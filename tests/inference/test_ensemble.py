@@ -146,6 +146,13 @@ def test_members_that_agree_are_certain_of_each_other(
     np.testing.assert_allclose(uncertainty(same, aggregate(same, "mean", classes), kind, classes), 0, atol=2e-6)
 
 
+@given(ensembles(), st.integers(2, 7))
+def test_std_of_equal_members_is_nothing_but_0(case: tuple[Float32, tuple[str, ...]], count: int) -> None:
+    members, classes = case
+    same = np.repeat(members[:1], count, axis=0)
+    assert not uncertainty(same, aggregate(same, "mean", classes), "std", classes).any()
+
+
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 6])
 def test_half_of_the_members_at_0_and_half_at_1_is_the_largest_std(count: int) -> None:
     members = np.stack([pixel(float(i < count // 2)) for i in range(count)])

@@ -131,7 +131,7 @@ def test_streaming_gives_what_the_whole_scene_at_once_gives(case: tuple[SlidingJ
     np.testing.assert_array_equal(valid, every)
     assert partly == np.count_nonzero(some & ~every)
     assert members.shape == (len(job.networks), 4, *job.plan.shape)
-    np.testing.assert_allclose(members[:, :, valid], reference(job, reflectance)[:, :, valid], atol=1e-6, rtol=0)
+    np.testing.assert_allclose(members[:, :, valid], reference(job, reflectance)[:, :, valid], atol=1e-5, rtol=0)
 
 
 @settings(max_examples=30, deadline=None)
@@ -143,7 +143,7 @@ def test_a_network_that_looks_at_single_pixels_gives_the_same_in_windows_as_in_o
     job = job_of(reflectance, job.spec, plan=job.plan)
     members, valid, _ = gathered(job)
     whole = pointwise(network_input(job.spec, job.matches, reflectance)[None])[0]
-    np.testing.assert_allclose(members[0][:, valid], whole[:, valid], atol=1e-6, rtol=0)
+    np.testing.assert_allclose(members[0][:, valid], whole[:, valid], atol=1e-5, rtol=0)
 
 
 @settings(max_examples=30, deadline=None)
@@ -240,9 +240,7 @@ def test_pixels_without_data_are_filled_as_the_model_was_trained() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(
-    jobs(), st.sampled_from([Augmentation(depth=2), Augmentation(depth=7, budget=0.7), Augmentation(depth=3, budget=3)])
-)
+@given(jobs(), st.sampled_from([Augmentation(depth=2), Augmentation(depth=7)]))
 def test_a_network_that_looks_at_single_pixels_gives_the_same_in_every_view(
     case: tuple[SlidingJob, Float32], augmentation: Augmentation
 ) -> None:
@@ -250,7 +248,25 @@ def test_a_network_that_looks_at_single_pixels_gives_the_same_in_every_view(
     once = job_of(reflectance, job.spec, plan=job.plan, batch_size=job.batch_size)
     expected, valid, _ = gathered(once)
     members, _, _ = gathered(replace(once, augmentation=augmentation))
-    np.testing.assert_allclose(members[:, :, valid], expected[:, :, valid], atol=1e-6, rtol=0)
+    np.testing.assert_allclose(members[:, :, valid], expected[:, :, valid], atol=1e-5, rtol=0)
+
+
+def test_a_window_at_half_the_resolution_grows_to_what_the_network_takes() -> None:
+    reflectance = np.random.default_rng(1).random((2, 24, 24), np.float32)
+    sides = []
+
+    def network(batch: Float32) -> Float32:
+        sides.append(batch.shape[2:])
+        return pointwise(batch)
+
+    job = job_of(reflectance, spec_of(window=24, multiple=8), networks=(network,))
+    members, valid, _ = gathered(replace(job, augmentation=Augmentation(depth=1, budget=1)))
+    assert sides == [(24, 24), (16, 16)]
+    half = reflectance.reshape(2, 12, 2, 12, 2).mean((2, 4)).repeat(2, 1).repeat(2, 2)
+    once, _, _ = gathered(job_of(reflectance, job.spec))
+    afar, _, _ = gathered(job_of(half, job.spec))
+    assert valid.all()
+    np.testing.assert_allclose(members, (once + afar) / 2, atol=1e-6)
 
 
 def test_a_budget_is_kept_over_the_whole_scene() -> None:

@@ -1,6 +1,7 @@
 """Damage files, open them, and let nothing but undercast's own errors out.
 
-Runs a few examples; for as many seconds as ``UNDERCAST_FUZZ_SECONDS`` says, where it is set::
+Runs a few examples; for as many seconds as ``UNDERCAST_FUZZ_SECONDS`` says, where it is set. How many inputs were tried
+is logged: ``pytest --log-cli-level=INFO``::
 
     def test_damaged_products_give_our_errors(fuzzing, tmp_path):
         def open_bytes(data: bytes) -> None:
@@ -12,6 +13,7 @@ Runs a few examples; for as many seconds as ``UNDERCAST_FUZZ_SECONDS`` says, whe
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from undercast.errors import UndercastError
+
+logger = logging.getLogger(__name__)
 
 SECONDS = float(os.environ.get("UNDERCAST_FUZZ_SECONDS", "0"))
 """How long each test goes on; 0: a few examples."""
@@ -62,6 +66,7 @@ def fuzz(open_bytes: Callable[[bytes], object], valid: bytes, *, examples: int =
     """Open damaged copies of a valid file: some examples, or for as long as the environment says."""
     open_bytes(valid)
     stop = time.monotonic() + SECONDS
+    tried = 0
 
     @settings(
         max_examples=BATCH if SECONDS else examples,
@@ -72,9 +77,12 @@ def fuzz(open_bytes: Callable[[bytes], object], valid: bytes, *, examples: int =
     )
     @given(damaged(valid))
     def run(data: bytes) -> None:
+        nonlocal tried
         if not SECONDS or time.monotonic() < stop:
             only_our_errors(open_bytes, data)
+            tried += 1
 
     run()
     while time.monotonic() < stop:
         run()
+    logger.info("%d inputs", tried)

@@ -135,7 +135,10 @@ def test_cubes_on_s3_and_the_web_are_read(
     ("change", "message"),
     [
         (lambda cube: cube.rename(y="a", x="b"), "expected variables of numbers over y and x, got blue"),
-        (lambda cube: cube.assign(red=cube["red"].assign_attrs(scale_factor=np.inf)), "finite scale and offset"),
+        (
+            lambda cube: cube.assign(red=cube["red"].assign_attrs(scale_factor=np.inf)),
+            "expected a finite scale other than 0",
+        ),
         (lambda cube: cube.expand_dims(step=2), "expected all bands over the same y and x alone"),
     ],
 )

@@ -17,11 +17,11 @@ from undercast.windows import Window
 SCENE = Grid(shape=(100, 80), transform=(30.0, 0.0, 500000.0, 0.0, -30.0, 5000000.0), crs="EPSG:32632")
 
 
-def dem(path: Path, *, crs: str | None = "EPSG:4326") -> Path:
+def dem(path: Path, *, crs: str | None = "EPSG:4326", nodata: float | None = -9999) -> Path:
     """Write heights that grow eastwards, 1000 m at 9 degrees and 1000 m more per degree, without data in the south."""
     metres = np.repeat(1000 + 10 * (np.arange(20, dtype=np.float32) + 0.5)[None], 20, axis=0)
     metres[12:] = -9999
-    profile = {"driver": "GTiff", "count": 1, "height": 20, "width": 20, "dtype": "float32", "nodata": -9999}
+    profile = {"driver": "GTiff", "count": 1, "height": 20, "width": 20, "dtype": "float32", "nodata": nodata}
     with rasterio.open(path, "w", crs=crs, transform=from_origin(9.0, 45.25, 0.01, 0.01), **profile) as raster:
         raster.write(metres, 1)
     return path
@@ -37,6 +37,12 @@ def test_heights_are_interpolated_on_the_scenes_grid(tmp_path: Path) -> None:
     whole = ground(SCENE.full)
     np.testing.assert_allclose(whole[:10, 40:60], metres, atol=1e-3)
     assert np.isnan(whole[-1]).all()
+
+
+def test_beyond_the_raster_there_is_no_height_also_where_no_nodata_is_declared(tmp_path: Path) -> None:
+    elsewhere = Grid(shape=(10, 10), transform=(30.0, 0.0, 700000.0, 0.0, -30.0, 5000000.0), crs="EPSG:32632")
+    ground = Elevation(source=str(dem(tmp_path / "dem.tif", nodata=None)), grid=elsewhere)
+    assert np.isnan(ground(elsewhere.full)).all()
 
 
 def test_without_crs_or_file_it_says_so(tmp_path: Path) -> None:

@@ -56,6 +56,11 @@ def test_the_tags_say_which_satellite_it_was(
     assert open_scene(make.write(tmp_path, kind, **tags)).sensor == sensor
 
 
+def test_of_angles_of_several_products_the_first_counts(tmp_path: Path, make: SimpleNamespace) -> None:
+    scene = open_scene(make.write(tmp_path, zenith="65.5;66.0"))
+    assert scene.sun == SunAngles(zenith=65.5, azimuth=162.5)
+
+
 def test_without_fmask_fill_is_that_of_the_bands(tmp_path: Path, make: SimpleNamespace) -> None:
     next(make.write(tmp_path).glob("*Fmask.tif")).unlink()
     assert np.isfinite(open_scene(tmp_path).read()[:, 1:]).all()
@@ -78,6 +83,8 @@ def test_wrong_angles_and_truncated_files_are_told(tmp_path: Path, make: SimpleN
         open_scene(tmp_path / "b").read()
 
 
+# rasterio cannot log a message of GDAL that is no UTF-8, and says so behind our back.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_damaged_files_give_our_errors(tmp_path: Path, make: SimpleNamespace, fuzzing: SimpleNamespace) -> None:
     path = next(make.write(tmp_path).glob("*B04.tif"))
 

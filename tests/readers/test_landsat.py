@@ -183,11 +183,14 @@ def test_two_scenes_in_a_folder_ask_for_one(tmp_path: Path, make: SimpleNamespac
         open_scene(tmp_path)
 
 
-@pytest.mark.parametrize("suffix", ["txt", "xml", "json"])
+@pytest.mark.parametrize("suffix", ["txt", "xml", "json", "espa"])
 def test_damaged_metadata_give_our_errors(
     tmp_path: Path, make: SimpleNamespace, fuzzing: SimpleNamespace, suffix: str
 ) -> None:
-    path = make.write(tmp_path, "c2l1", suffix=suffix) / f"{make.SCENE}_MTL.{suffix}"
+    if suffix == "espa":
+        path = make.write_espa(tmp_path) / f"{make.ESPA}.xml"
+    else:
+        path = make.write(tmp_path, "c2l1", suffix=suffix) / f"{make.SCENE}_MTL.{suffix}"
 
     def open_bytes(data: bytes) -> None:
         path.write_bytes(data)
@@ -203,11 +206,19 @@ def product(real_data: Path) -> Path:
 
 @pytest.mark.real_data
 def test_the_real_product_equals_a_hand_computation(product: Path) -> None:
-    scene = open_scene(product, bands="red,cirrus")
-    with rasterio.open(product / f"{product.name}_B4.TIF") as raster:
-        dn = raster.read(1).astype(np.float64)
-    by_hand = (2.0e-5 * dn - 0.1) / np.sin(np.radians(64.74360932))
-    np.testing.assert_allclose(scene.read()[0], by_hand, atol=1e-4)
+    scene = open_scene(product)
+    lines = (product / f"{product.name}_MTL.txt").read_text("ascii").splitlines()
+    said = dict(line.replace(" ", "").split("=") for line in lines if "=" in line)
+    assert float(said["SUN_ELEVATION"]) == pytest.approx(64.74360932)
+    assert (scene.sensor, scene.level, len(scene.bands)) == ("landsat-8-oli", "toa", 8)
+    for band, values in zip(scene.bands, scene.read(), strict=True):
+        with rasterio.open(product / f"{product.name}_{band.name}.TIF") as raster:
+            dn = raster.read(1).astype(np.float64)
+        gain, bias = (float(said[f"REFLECTANCE_{kind}_BAND_{band.name[1:]}"]) for kind in ("MULT", "ADD"))
+        assert (gain, bias) == (2.0e-5, -0.1)
+        by_hand = np.where(dn == 0, np.nan, (gain * dn + bias) / np.sin(np.radians(float(said["SUN_ELEVATION"]))))
+        assert np.isfinite(by_hand).mean() > 0.9
+        np.testing.assert_allclose(values, by_hand, atol=1e-4)
 
 
 @pytest.mark.real_data

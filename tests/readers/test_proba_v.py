@@ -83,6 +83,17 @@ def test_a_segment_needs_coverage_too(tmp_path: Path, pv: SimpleNamespace) -> No
     assert scene.level == "toa"
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint32])
+def test_a_status_map_is_understood_however_it_is_stored(tmp_path: Path, pv: SimpleNamespace, dtype: type) -> None:
+    path = pv.write(tmp_path / pv.L2A_NAME, group="LEVEL2A")
+    with h5py.File(path, "r+") as file:
+        del file["LEVEL2A/QUALITY/SM"]
+        file["LEVEL2A/QUALITY/SM"] = np.full(pv.SHAPE, 0xFFB).astype(dtype)
+    # In 8 bits there is no room for what says that a band was seen, unless the sign fills them.
+    assert open_scene(path).valid().all() == (dtype is not np.uint8)
+    assert (proba_v.quality(str(path)) == 1).all()
+
+
 def test_no_data_has_no_data(tmp_path: Path, pv: SimpleNamespace) -> None:
     values = pv.reflectance()
     values[1, 4, 4] = np.nan

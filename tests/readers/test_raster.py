@@ -10,6 +10,7 @@ from undercast.errors import BandError, GridError, SceneError
 from undercast.radiometry import Scaling
 from undercast.readers import open_scene
 from undercast.scene import Scene
+from undercast.windows import Window
 
 
 def names(scene: Scene) -> list[str]:
@@ -24,6 +25,45 @@ def test_a_described_and_scaled_raster_needs_nothing_else(rasters: Path, make: S
     assert scene.provenance["bands_from"] == "band descriptions"
     assert scene.provenance["scaling_from"] == "file"
     np.testing.assert_allclose(scene.read(), make.numbers(4) * 1e-4, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(0.0, 0.1), (np.nan, 0.0), (np.inf, 0.0), (1e-4, np.nan), (1e300, 0.0)])
+def test_a_scale_that_cannot_lead_to_reflectance_is_refused(
+    tmp_path: Path, make: SimpleNamespace, scale: float, offset: float
+) -> None:
+    path = make.write(tmp_path / "a.tif", make.numbers(2), descriptions=("red", "nir"), scale=scale, offset=offset)
+    with pytest.raises(SceneError, match=r"a\.tif: layer 1: expected a finite scale other than 0 and a finite offset"):
+        open_scene(path)
+    np.testing.assert_allclose(open_scene(path, scaling=Scaling(scale=1e-4)).read(), make.numbers(2) * 1e-4, rtol=1e-6)
+
+
+def test_descriptions_that_are_not_utf_8_are_none(tmp_path: Path, make: SimpleNamespace) -> None:
+    path = make.write(tmp_path / "a.tif", make.numbers(2), descriptions=("red", "nir"))
+    path.write_bytes(path.read_bytes().replace(b">red<", b">r\xe9d<"))
+    with pytest.raises(BandError, match="got no descriptions"):
+        open_scene(path)
+    np.testing.assert_array_equal(open_scene(path, bands="red,nir").read(), make.numbers(2))
+
+
+def test_sides_that_no_scene_has_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wide.vrt"
+    path.write_text('<VRTDataset rasterXSize="2000000000" rasterYSize="9"><VRTRasterBand band="1"/></VRTDataset>')
+    with pytest.raises(SceneError, match="expected 1 to 2000000 rows and columns, got 9 x 2000000000"):
+        open_scene(path, bands="red")
+
+
+# rasterio cannot log a message of GDAL that is no UTF-8, and says so behind our back.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_damaged_files_give_our_errors(tmp_path: Path, make: SimpleNamespace, fuzzing: SimpleNamespace) -> None:
+    path = make.write(tmp_path / "a.tif", make.numbers(2), descriptions=("red", "nir"), scale=1e-4)
+
+    def open_bytes(data: bytes) -> None:
+        path.write_bytes(data)
+        scene = open_scene(path)
+        height, width = scene.grid.shape
+        scene.read(Window(row=0, col=0, height=min(height, 64), width=min(width, 64)))
+
+    fuzzing.fuzz(open_bytes, path.read_bytes())
 
 
 def test_the_callers_names_win_over_descriptions(rasters: Path) -> None:

@@ -36,6 +36,25 @@ def test_a_product_comes_back_as_it_was_written(tmp_path: Path, vgt: SimpleNames
     assert scene.sun == SunAngles(zenith=40.0, azimuth=150.0)
 
 
+def test_angles_without_data_are_none(tmp_path: Path, vgt: SimpleNamespace) -> None:
+    folder = vgt.write(tmp_path / vgt.NAME)
+    vgt.SAVE["TIF"](folder / f"{vgt.STATION}_SZA.TIF", np.full(vgt.SHAPE, 255, np.uint8))
+    assert open_scene(folder).sun is None
+
+
+def test_a_log_that_cannot_be_read_is_one_clear_line(
+    tmp_path: Path, vgt: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = vgt.write(tmp_path / vgt.NAME)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(SceneError, match="LOG cannot be read: Permission denied"):
+        spot_vgt.open(str(folder), OpenOptions())
+
+
 def test_corners_are_centres_or_edges_as_the_resolution_says(tmp_path: Path, vgt: SimpleNamespace) -> None:
     step, (height, width) = vgt.STEP, vgt.SHAPE
     centres = open_scene(vgt.write(tmp_path / vgt.NAME)).grid

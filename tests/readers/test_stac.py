@@ -229,6 +229,15 @@ def test_a_missing_item_is_one_clear_line(served: str, tmp_path: Path) -> None:
         open_scene(tmp_path / "no.json")
 
 
+@pytest.mark.parametrize("angles", [(95.0, 160.0), (35.0, 1e9)])
+def test_a_sun_at_an_impossible_angle_is_refused(
+    tmp_path: Path, make: SimpleNamespace, angles: tuple[float, float]
+) -> None:
+    properties = dict(zip(("view:sun_elevation", "view:sun_azimuth"), angles, strict=True))
+    with pytest.raises(SceneError, match="expected the sun's elevation and azimuth"):
+        open_scene(save(tmp_path, bare_item(tmp_path, make, **properties)))
+
+
 @pytest.mark.parametrize("href", ["file:///etc/hosts", "FILE:///etc/hosts", "NETCDF:/etc/hosts:red", "vrt:///x.tif"])
 def test_an_item_from_the_network_never_leads_to_a_file_here(href: str) -> None:
     with pytest.raises(SceneError, match="refused"):
@@ -254,6 +263,7 @@ def test_addresses_are_resolved_against_the_item(href: str, base: str, absolute:
     ("text", "message"),
     [
         ("clouds", "not JSON"),
+        ('{"type": "Feature", "assets": {"red": {"href"', "not JSON"),
         ("[1]", "got list"),
         ('{"type": "Collection"}', "got Collection. Give one of its items"),
         ('{"type": "Feature", "assets": []}', "Feature with assets"),

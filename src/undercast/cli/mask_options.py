@@ -46,7 +46,7 @@ _OPTIONS = (
     click.option(
         "--allow-unverified", is_flag=True, help="Take a model without checksums; the outputs say that it is one."
     ),
-    click.option("--ensemble", is_flag=True, help="Ask several networks instead of one: slower, and more certain."),
+    click.option("--ensemble", is_flag=True, help="Ask several networks instead of one; slower."),
     click.option(
         "--tta",
         type=click.IntRange(0, 7),

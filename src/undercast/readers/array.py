@@ -22,6 +22,7 @@ from undercast.readers.base import (
     bands_from_caller,
     bands_from_preset,
     bands_from_texts,
+    checked_scaling,
     preset_scaling,
     record,
     skipped_layers,
@@ -221,9 +222,8 @@ def _name_layers(texts: Sequence[str | None], options: OpenOptions) -> Naming:
 
 def _pixels(stored: Any, naming: Naming, scalings: Sequence[Scaling], nodata: tuple[float, ...]) -> StoredPixels:
     layers = tuple(place for place, band in enumerate(naming.bands) if band is not None)
-    return StoredPixels(
-        stored=stored, layers=layers, scalings=tuple(scalings[layer] for layer in layers), nodata=nodata
-    )
+    chosen = tuple(checked_scaling(scalings[layer], what=f"array: layer {layer + 1}") for layer in layers)
+    return StoredPixels(stored=stored, layers=layers, scalings=chosen, nodata=nodata)
 
 
 def _scaling(options: OpenOptions, dtype: np.dtype[Any]) -> tuple[Scaling, str]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from undercast.bands import Band, band_from_name, canonical_name
-from undercast.errors import BandError
+from undercast.errors import BandError, SceneError
 from undercast.radiometry import Scaling
 from undercast.scene import Scene
 from undercast.sensors import Sensor, load_sensors
@@ -22,6 +22,12 @@ from undercast.types import ProductLevel
 
 SKIP_NAMES = ("-", "_", "")
 """Band names that leave a layer out."""
+
+LONGEST_SIDE = 2_000_000
+"""Rows or columns above which a file is not taken for a scene; the earth in pixels of 30 m has 1 335 834."""
+
+LARGEST_SCALE = 1e6
+"""Scale or offset above which neither leads to reflectance."""
 
 REMOTE_PREFIXES = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "s3": "/vsis3/", "gs": "/vsigs/"}
 """Scheme of a source -> what GDAL wants in its place."""
@@ -292,6 +298,32 @@ def preset_scaling(options: OpenOptions, dtype: DTypeLike) -> Scaling | None:
     if sensor is None or sensor.scaling is None or not np.issubdtype(np.dtype(dtype), np.integer):
         return None
     return sensor.scaling if options.level in {None, sensor.level} else None
+
+
+def checked_scaling(scaling: Scaling, *, what: str) -> Scaling:
+    """Refuse a scale or an offset that a source declares and that cannot lead to reflectance.
+
+    Raises:
+        SceneError: If the scale is 0, or one of the two is not finite or far too large.
+    """
+    if not (0.0 < abs(scaling.scale) <= LARGEST_SCALE and abs(scaling.offset) <= LARGEST_SCALE):
+        msg = (
+            f"{what}: expected a finite scale other than 0 and a finite offset, it declares"
+            f" {scaling.scale:g} and {scaling.offset:g}. Say the right ones with --scale and --offset."
+        )
+        raise SceneError(msg)
+    return scaling
+
+
+def check_sides(shape: Sequence[int], *, what: str) -> None:
+    """Refuse sides that no scene has, before memory is taken for them.
+
+    Raises:
+        SceneError: If a side is empty or longer than ``LONGEST_SIDE``.
+    """
+    if min(shape) < 1 or max(shape) > LONGEST_SIDE:
+        msg = f"{what}: expected 1 to {LONGEST_SIDE} rows and columns, got {' x '.join(map(str, shape))}."
+        raise SceneError(msg)
 
 
 def record(**entries: str | None) -> dict[str, str]:

@@ -40,7 +40,7 @@ class Container:
         """Give GDAL's name of a file."""
         if self.kind == "folder":
             return str(self.path / name)
-        return f"/vsi{self.kind}/{self.path.absolute()}/{name}"
+        return f"/vsi{self.kind}/{self.path.absolute().as_posix()}/{name}"
 
     def read(self, name: str) -> bytes:
         """Read a metadata file.

@@ -20,6 +20,7 @@ from undercast.readers.base import (
     OpenOptions,
     band_called,
     bands_from_texts,
+    check_sides,
     chosen_bands,
     is_remote,
     is_unsigned,
@@ -270,6 +271,7 @@ def _north_up(layer: xr.DataArray) -> xr.DataArray:
 
 def _check_layer(layer: xr.DataArray, first: xr.DataArray, what: str) -> None:
     y, x = _spatial(layer)
+    check_sides([layer.sizes[y], layer.sizes[x]], what=what)
     if layer.ndim != 2 or [layer.sizes[dim] for dim in _spatial(layer)] != [
         first.sizes[dim] for dim in _spatial(first)
     ]:
@@ -329,10 +331,4 @@ def _attributes(layers: Sequence[xr.DataArray], grid_mapping: object, *, geograp
 
 
 def _number(value: object, default: float) -> float:
-    if value is None:
-        return default
-    number = float(np.asarray(value, np.float64).reshape(-1)[0])
-    if not math.isfinite(number):
-        msg = f"expected a finite scale and offset, got {value!r}."
-        raise SceneError(msg)
-    return number
+    return default if value is None else float(np.asarray(value, np.float64).reshape(-1)[0])

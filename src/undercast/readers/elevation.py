@@ -52,9 +52,12 @@ class Elevation:
                     height=height,
                     width=width,
                     resampling=Resampling.bilinear,
+                    # Beyond the raster there is no elevation, also where the raster declares no nodata.
+                    nodata=np.nan,
+                    dtype="float32",
                 ) as warped:
-                    metres = warped.read(1, window=area, masked=True, out_dtype="float32")
+                    metres = warped.read(1, window=area)
         except RasterioError as error:
             msg = f"elevation {self.source} cannot be read: {' '.join(str(error).split())}."
             raise SceneError(msg) from error
-        return np.asarray(np.ma.filled(metres, np.nan), np.float32)
+        return np.asarray(metres, np.float32)

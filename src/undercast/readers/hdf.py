@@ -18,11 +18,10 @@ from rasterio.windows import Window as RasterWindow
 
 from undercast._optional import require
 from undercast.errors import SceneError, UndercastError
+from undercast.readers.base import check_sides
 from undercast.readers.hdf4 import read_hdf4
 from undercast.windows import Window
 
-LONGEST_SIDE = 200_000
-"""Rows or columns above which a data set is refused; a global 333 m map has 120 960."""
 LARGEST_CHUNK = 256 * 2**20
 """Bytes of one compressed piece above which a data set is refused: it is decoded whole."""
 
@@ -97,9 +96,7 @@ def read_plane_header(plane: Plane) -> PlaneHeader:
     """
     with _open(plane) as opened:
         header = opened.describe()
-    if min(header.shape) < 1 or max(header.shape) > LONGEST_SIDE:
-        msg = f"{plane.label}: expected 1 to {LONGEST_SIDE} rows and columns, got {header.shape}."
-        raise SceneError(msg)
+    check_sides(header.shape, what=plane.label)
     return header
 
 
@@ -241,7 +238,7 @@ def _open_hdf4(plane: Plane) -> Iterator[_Opened]:
 @contextlib.contextmanager
 def _open_raster(plane: Plane) -> Iterator[_Opened]:
     with contextlib.ExitStack() as stack:
-        stack.enter_context(one_line(plane.source, "GDAL", (RasterioError, OSError)))
+        stack.enter_context(one_line(plane.source, "GDAL", (RasterioError, OSError, UnicodeDecodeError)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             dataset = stack.enter_context(rasterio.open(plane.source))

@@ -140,7 +140,8 @@ def _sun(tags: Mapping[str, str], source: str) -> SunAngles | None:
     zenith, azimuth = tags.get("MEAN_SUN_ZENITH_ANGLE"), tags.get("MEAN_SUN_AZIMUTH_ANGLE")
     if zenith is None or azimuth is None:
         return None
-    angles = [to_number(text.split(",")[0], "mean sun angle", origin=source) for text in (zenith, azimuth)]
+    # A scene that was made of several products may list an angle of each.
+    angles = [to_number(re.split("[,;+]", text)[0], "mean sun angle", origin=source) for text in (zenith, azimuth)]
     if not 0.0 <= angles[0] <= 180.0:
         msg = f"{source}: expected the sun's zenith in degrees, got {angles[0]:g}."
         raise SceneError(msg)

@@ -23,7 +23,7 @@ from undercast.bands import Band
 from undercast.errors import GridError, SceneError
 from undercast.grids import Grid
 from undercast.radiometry import Scaling
-from undercast.readers.base import gdal_path, is_remote
+from undercast.readers.base import check_sides, gdal_path, is_remote
 from undercast.readers.reduced import grown, open_reduced
 from undercast.types import Bool, Float32
 from undercast.windows import Window
@@ -282,6 +282,7 @@ def read_header(source: str) -> RasterHeader:
         raise SceneError(msg)
     with _gdal(source, "cannot be opened as a raster"), _open_dataset(source) as dataset:
         _refuse_strange(dataset, source)
+        check_sides(dataset.shape, what=source)
         crs = dataset.crs
         return RasterHeader(
             source=source,
@@ -292,13 +293,23 @@ def read_header(source: str) -> RasterHeader:
                 geographic=bool(crs and crs.is_geographic),
             ),
             dtypes=tuple(dataset.dtypes),
-            descriptions=tuple(dataset.descriptions),
+            descriptions=_descriptions(dataset),
             scalings=tuple(
                 Scaling(scale=float(scale), offset=float(offset)) if (scale, offset) != (1.0, 0.0) else None
                 for scale, offset in zip(dataset.scales, dataset.offsets, strict=True)
             ),
             alpha=_alpha_number(dataset),
         )
+
+
+def _descriptions(dataset: Any) -> tuple[str | None, ...]:
+    """Give what the layers are called; nothing where that is not UTF-8, and a person has to say it."""
+    described: tuple[str | None, ...]
+    try:
+        described = tuple(dataset.descriptions)
+    except UnicodeDecodeError:
+        described = (None,) * dataset.count
+    return described
 
 
 def read_tags(source: str) -> dict[str, str]:
@@ -358,7 +369,8 @@ def _gdal(source: str, failure: str, *, room: int = 0) -> Iterator[None]:
     try:
         with rasterio.Env(**{k: v for k, v in wanted.items() if k not in os.environ}, **DECODING_SETTINGS):
             yield
-    except (RasterioError, OSError) as error:
+    # UnicodeDecodeError: tags that are not UTF-8.
+    except (RasterioError, OSError, UnicodeDecodeError) as error:
         if isinstance(error, SceneError):
             raise
         msg = f"{source} {failure}; it may be truncated, damaged or of another kind. {_reason(error)}"

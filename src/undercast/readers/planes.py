@@ -84,6 +84,9 @@ def _without_data(stored: NDArray[Any], nodata: Sequence[float]) -> Bool:
 def read_status(plane: Plane, window: Window) -> NDArray[np.integer[Any]]:
     """Read a window of a status map.
 
+    Returns:
+        Its lowest 16 bits, however it is stored: no status map here has a bit above them.
+
     Raises:
         SceneError: If it cannot be read, or does not hold integers.
     """
@@ -91,7 +94,7 @@ def read_status(plane: Plane, window: Window) -> NDArray[np.integer[Any]]:
     if not np.issubdtype(stored.dtype, np.integer):
         msg = f"{plane.label}: expected a status map of integers, got {stored.dtype}."
         raise SceneError(msg)
-    return stored
+    return stored.astype(np.uint16, copy=False)
 
 
 def read_quality(plane: Plane, decode: Callable[[NDArray[np.integer[Any]]], UInt8]) -> UInt8:

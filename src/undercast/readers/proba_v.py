@@ -161,7 +161,17 @@ def quality(source: str) -> UInt8:
         SceneError: If the file is damaged, or its layout is another one.
         MissingDependencyError: If h5py is not installed.
     """
-    return read_quality(_read_product(source, OpenOptions()).plane("QUALITY/SM"), decode_status)
+    return read_quality(status_map(source), decode_status)
+
+
+def status_map(source: str) -> Plane:
+    """Find the producer's status map, as it is stored.
+
+    Raises:
+        SceneError: If the file is damaged, or its layout is another one.
+        MissingDependencyError: If h5py is not installed.
+    """
+    return _read_product(source, OpenOptions()).plane("QUALITY/SM")
 
 
 def decode_status(status: NDArray[np.integer[Any]]) -> UInt8:

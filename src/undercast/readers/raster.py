@@ -19,6 +19,7 @@ from undercast.readers.base import (
     bands_from_caller,
     bands_from_preset,
     bands_from_texts,
+    checked_scaling,
     preset_scaling,
     record,
     short_name,
@@ -258,7 +259,7 @@ def _scaling(header: RasterHeader, number: int, options: OpenOptions) -> _Origin
         return _Origin(scaling=options.scaling, text="caller")
     own = header.scalings[number - 1]
     if own is not None:
-        return _Origin(scaling=own, text="file")
+        return _Origin(scaling=checked_scaling(own, what=f"{header.source}: layer {number}"), text="file")
     preset = preset_scaling(options, header.dtypes[number - 1])
     if preset is not None:
         return _Origin(scaling=preset, text="sensor")

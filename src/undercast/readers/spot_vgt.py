@@ -47,10 +47,10 @@ GOOD_BITS = {"B0": 1 << 7, "B2": 1 << 6, "B3": 1 << 5, "MIR": 1 << 4}
 """Bit of the status map that is set where a band's radiometry is good."""
 REFLECTANCE = Coding(scaling=Scaling(scale=0.0005))
 """How bands are stored. No value means no data: what no view covered is 0 with all bands called bad."""
-ZENITH = Coding(scaling=Scaling(scale=0.5))
-"""How zenith angles are stored, in degrees."""
-AZIMUTH = Coding(scaling=Scaling(scale=1.5))
-"""How azimuth angles are stored, in degrees."""
+ZENITH = Coding(scaling=Scaling(scale=0.5), nodata=(255.0,))
+"""How zenith angles are stored, in degrees; 180 is the largest stored value that is one."""
+AZIMUTH = Coding(scaling=Scaling(scale=1.5), nodata=(255.0,))
+"""How azimuth angles are stored, in degrees; 240 is the largest stored value that is one."""
 STEP = 1 / 112
 """Step of the grid, in degrees, where the LOG does not say it."""
 LARGEST_MISFIT_PX = 2.0
@@ -159,7 +159,16 @@ def quality(source: str) -> UInt8:
         SceneError: If the status map is missing or damaged.
         MissingDependencyError: If it is HDF4 and pyhdf is not installed.
     """
-    return read_quality(_read_product(source).plane("SM"), decode_status)
+    return read_quality(status_map(source), decode_status)
+
+
+def status_map(source: str) -> Plane:
+    """Find the producer's status map, as it is stored.
+
+    Raises:
+        SceneError: If it is missing.
+    """
+    return _read_product(source).plane("SM")
 
 
 def decode_status(status: NDArray[np.integer[Any]]) -> UInt8:
@@ -183,9 +192,17 @@ def _read_product(source: str) -> _Product:
 
 
 def _read_log(path: Path) -> dict[str, str]:
-    """Read lines of a key and a value."""
-    with path.open("rb") as file:
-        text = file.read(LARGEST_LOG).decode("latin-1")
+    """Read lines of a key and a value.
+
+    Raises:
+        SceneError: If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST_LOG).decode("latin-1")
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}."
+        raise SceneError(msg) from error
     pairs = (line.split(maxsplit=1) for line in text.splitlines())
     return {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}
 

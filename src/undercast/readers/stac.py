@@ -13,13 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from undercast.bands import Band
-from undercast.errors import BandError
+from undercast.errors import BandError, SceneError
 from undercast.grids import Grid
 from undercast.radiometry import SENTINEL2_SCALING, SENTINEL2_SCALING_0400, Scaling
 from undercast.readers.base import (
     SKIP_NAMES,
     OpenOptions,
     band_called,
+    checked_scaling,
     preset_scaling,
     record,
 )
@@ -116,7 +117,8 @@ def open(source: str, options: OpenOptions) -> Scene:  # noqa: A001 (the protoco
     the others are listed under ``skipped`` in the provenance. With a resolution, all are resampled to it.
 
     Raises:
-        SceneError: If the item or an asset cannot be read, or an asset leads to a place it must not.
+        SceneError: If the item or an asset cannot be read, an asset leads to a place it must not, or the sun has an
+            impossible angle.
         BandError: If no asset says its bands, or a wanted band is missing.
         GridError: If the wanted bands lie on different grids, or the resolution does not fit them.
     """
@@ -361,10 +363,11 @@ def _scaling(item: _Item, one: _AssetBand, header: RasterHeader, options: OpenOp
         # Earth Search declares the offset also where the pixels do not carry it any more:
         # https://github.com/Element84/earth-search/issues/66
         done = any(item.properties.get(key) is True for key in OFFSET_TAKEN_OUT)
-        return (replace(one.scaling, offset=0.0) if done else one.scaling), "STAC item"
+        declared = checked_scaling(one.scaling, what=f"STAC item {item.id}: asset {one.key}")
+        return (replace(declared, offset=0.0) if done else declared), "STAC item"
     own = header.scalings[one.number - 1]
     if own is not None:
-        return own, "file"
+        return checked_scaling(own, what=f"{header.source}: layer {one.number}"), "file"
     dtype = header.dtypes[one.number - 1]
     preset = _sentinel2_scaling(item) if _is_sentinel2(options.sensor) else preset_scaling(options, dtype)
     if preset is None or "int" not in dtype:
@@ -428,4 +431,12 @@ def _acquired(item: _Item) -> datetime | None:
 
 def _sun(item: _Item) -> SunAngles | None:
     elevation, azimuth = (_number(item.properties.get(f"view:sun_{angle}")) for angle in ("elevation", "azimuth"))
-    return None if elevation is None or azimuth is None else SunAngles(zenith=90.0 - elevation, azimuth=azimuth)
+    if elevation is None or azimuth is None:
+        return None
+    if not (-90.0 <= elevation <= 90.0 and -360.0 <= azimuth <= 360.0):
+        msg = (
+            f"STAC item {item.id}: expected the sun's elevation and azimuth in degrees,"
+            f" got {elevation:g} and {azimuth:g}."
+        )
+        raise SceneError(msg)
+    return SunAngles(zenith=90.0 - elevation, azimuth=azimuth % 360.0)

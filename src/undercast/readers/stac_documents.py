@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
+from urllib.request import url2pathname
 
 from undercast._optional import require
 from undercast.errors import SceneError
@@ -250,7 +251,7 @@ def resolve(href: str, base: str) -> str:
             raise SceneError(msg)
         return absolute
     if parts.scheme == "file":
-        return unquote(parts.path)
+        return url2pathname(parts.path)
     return href if is_remote(href) or href.startswith("/vsi") else str(Path(base).parent / href)
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undercast.errors import ModelError
-from undercast.models.lint.defects import Defect, lint, lint_file, mlm_version
+from undercast.models.lint.defects import Defect, lint, lint_file, mlm_version, read_card
 
 make = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "data" / "models" / "make_dialects.py")))
 
@@ -106,6 +106,12 @@ def test_an_item_is_held_against_the_card_beside_it(tmp_path: Path, card: str, c
     (tmp_path / "README.md").write_text(card)
     (tmp_path / "item.json").write_text(json.dumps(make.plain_item()))
     assert {defect.code for defect in lint_file(tmp_path / "item.json")} == codes
+
+
+def test_a_card_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "README.md").mkdir()
+    (tmp_path / "card.md").write_text("license: MIT")
+    assert read_card(tmp_path) == "license: MIT"
 
 
 def test_a_product_level_in_words_only_is_a_defect() -> None:
