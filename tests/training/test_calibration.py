@@ -70,7 +70,7 @@ def test_many_cloud_free_sources_weigh_as_one() -> None:
 
 
 def test_the_offsets_are_those_of_the_classes() -> None:
-    logits = Calibrated(Sure(), Calibration(temperature=2.0, cloud=0.5, shadow=-1.0))(torch.full((1, 3, 1, 1), 0.9))
+    logits = Calibrated(Sure(), Calibration(temperature=2.0, cloud=0.5))(torch.full((1, 3, 1, 1), 0.9))
     plain = Sure()(torch.full((1, 3, 1, 1), 0.9)) / 2
-    np.testing.assert_allclose((logits - plain).flatten().numpy(), [0.0, 0.5, 0.5, -1.0], atol=1e-6)
+    np.testing.assert_allclose((logits - plain).flatten().numpy(), [0.0, 0.5, 0.5, 0.0], atol=1e-6)
     assert len(CLASS_NAMES) == 4

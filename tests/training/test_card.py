@@ -12,7 +12,7 @@ from undercast.training.recipe import Recipe
 RECORD: dict[str, Any] = {
     "made_with": {"undercast": "0.9"},
     "presets": {"balanced": {"cloud": 0.3}, "f2": {"cloud": 0.15}},
-    "calibration": {"temperature": 1.25, "cloud": 0.5, "shadow": -0.25},
+    "calibration": {"temperature": 1.25, "cloud": 0.5},
     "chips": {"simulated": 6},
     "data_sha256": {"human.npz": "00", "clear.npz": "01"},
     "validation_on_simulated": {"simulated_cloud_f1": 0.9, "simulated_shadow_f1": 0.5},
@@ -22,7 +22,7 @@ RECORD: dict[str, Any] = {
 
 def test_the_card_names_sources_licences_thresholds_and_calibration(recipe: Recipe, chips: Path) -> None:
     card = write_card(recipe, chips, RECORD)
-    fitted = "temperature +1.25, cloud +0.50, shadow -0.25"
+    fitted = "temperature +1.25, cloud +0.50"
     for said in ("| drawn_l8 | CC0-1.0 |", "| drawn_clear | CC-BY-4.0 |", "`f2` 0.15", fitted, "0.500"):
         assert said in card
     assert "drawn_weak" not in card

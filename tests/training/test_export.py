@@ -14,7 +14,7 @@ from undercast.training.calibration import Calibrated, Calibration
 from undercast.training.export import to_onnx
 from undercast.training.networks import WithProbabilities, build
 
-CALIBRATION = Calibration(temperature=1.7, cloud=0.4, shadow=-0.3)
+CALIBRATION = Calibration(temperature=1.7, cloud=0.4)
 
 
 @pytest.fixture(scope="module")

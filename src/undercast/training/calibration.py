@@ -1,4 +1,8 @@
-"""Calibration: a temperature and an offset per class make a network's logits fit what real labels say."""
+"""Calibration: a temperature and an offset for cloud make a network's logits fit what real labels say.
+
+Cloud shadow gets no offset of its own: few real chips label it, and many cloud-free ones are dark, so that a fit would
+only learn to say none.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from undercast.classes import CLASS_NAMES, CLEAR, CLOUD_SHADOW, THICK_CLOUD, THIN_CLOUD
+from undercast.classes import CLASS_NAMES, THICK_CLOUD, THIN_CLOUD
 from undercast.training.chips import Chip
 from undercast.training.losses import set_masks
 from undercast.training.operating_point import KEPT, TRUSTED, Judge, chip_logits
@@ -17,7 +21,7 @@ from undercast.training.operating_point import KEPT, TRUSTED, Judge, chip_logits
 SAMPLED = 4000
 """Pixels of a chip that are looked at, drawn at random where it has more."""
 STEPS = 60
-"""Most steps of the optimiser; a few dozen are enough for three numbers."""
+"""Most steps of the optimiser; a few dozen are enough for two numbers."""
 WEAKEST = 1e-3
 """Strength that holds the numbers at 0 where the labels say nothing of them."""
 
@@ -33,8 +37,6 @@ class Calibration:
     """Number that the logits are divided by."""
     cloud: float = 0.0
     """What is then added to the logits of both kinds of cloud."""
-    shadow: float = 0.0
-    """What is then added to the logit of cloud shadow."""
 
 
 class Calibrated(nn.Module):
@@ -46,7 +48,6 @@ class Calibrated(nn.Module):
         self.temperature = calibration.temperature
         offsets = torch.zeros(len(CLASS_NAMES))
         offsets[[THICK_CLOUD, THIN_CLOUD]] = calibration.cloud
-        offsets[CLOUD_SHADOW] = calibration.shadow
         self.register_buffer("offsets", offsets.view(1, -1, 1, 1))
 
     def forward(self, reflectance: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ def fit(judges: Sequence[Judge], names: Sequence[str], band_sets: Sequence[froze
     groups = _samples(judges, names, band_sets)
     if not groups:
         return Calibration()
-    numbers = torch.zeros(3, requires_grad=True)
+    numbers = torch.zeros(2, requires_grad=True)
     optimiser = torch.optim.LBFGS([numbers], max_iter=STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
@@ -80,8 +81,8 @@ def fit(judges: Sequence[Judge], names: Sequence[str], band_sets: Sequence[froze
         return total
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
-    sharpness, cloud, shadow = (float(value) for value in numbers.detach())
-    return Calibration(temperature=float(np.exp(-sharpness)), cloud=cloud, shadow=shadow)
+    sharpness, cloud = (float(value) for value in numbers.detach())
+    return Calibration(temperature=float(np.exp(-sharpness)), cloud=cloud)
 
 
 def _samples(
@@ -114,8 +115,7 @@ def _is_told(chip: Chip) -> bool:
 
 def _loss(numbers: Tensor, logits: Tensor, inside: Tensor) -> Tensor:
     """Mean of minus the logarithm of the probability inside the possible sets."""
-    zero = torch.zeros_like(numbers[0])
-    position = {CLEAR: zero, THICK_CLOUD: numbers[1], THIN_CLOUD: numbers[1], CLOUD_SHADOW: numbers[2]}
-    offsets = torch.stack([position[value] for value in range(len(CLASS_NAMES))]).view(-1, 1)
-    log_probabilities = torch.log_softmax(logits * torch.exp(numbers[0]) + offsets, dim=0)
+    is_cloud = torch.zeros(len(CLASS_NAMES), 1)
+    is_cloud[[THICK_CLOUD, THIN_CLOUD]] = 1.0
+    log_probabilities = torch.log_softmax(logits * torch.exp(numbers[0]) + is_cloud * numbers[1], dim=0)
     return -torch.logsumexp(log_probabilities.masked_fill(~inside, -1e4), dim=0).mean()
