@@ -21,7 +21,8 @@ class Sure(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         red = image[:, 1:2]
         cloud, shadow = (red > 0.4).float(), (red < 0.05).float()
-        return 4 * torch.cat([1 - cloud - shadow, cloud, torch.full_like(cloud, -9.0), shadow], dim=1)
+        never = torch.full_like(cloud, -9.0)
+        return 4 * torch.cat([1 - cloud - shadow, cloud, never, torch.where(shadow > 0, 1.0, never)], dim=1)
 
 
 def judge(wrong: float, *, source: str = "drawn", weight: float = 1.0, cloud: float = 0.5) -> Judge:

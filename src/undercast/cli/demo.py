@@ -21,8 +21,8 @@ LEVEL: ProductLevel = "toa"
 """Kind of reflectance of the demo's scene."""
 SIZE = 1024
 """Side of the demo's scene, in pixels."""
-SEED = 25
-"""Seed of the demo's scene: fields under broken clouds, with their shadows."""
+SEED = 4
+"""Seed of the demo's scene: small cumulus clouds over red soil."""
 
 
 @click.command(name="demo")
