@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from undercast._optional import require
 from undercast.cli.printing import print_json, print_table, stage_bars
 from undercast.sensors import load_sensor
+
+if TYPE_CHECKING:
+    from undercast.training.adaptation import BandPlan
 
 
 @click.command(name="adapt")
@@ -43,7 +47,7 @@ def command(model: str, sensor: str, data: Path | None, out: Path, steps: int, s
         return
     print_table(
         ("band", "choice", "distance"),
-        [(row.wanted.common_name, row.choice, f"{1000 * row.distance_um:.0f} nm") for row in made.plan.bands],
+        [(row.wanted.common_name, row.choice, _distance(row)) for row in made.plan.bands],
     )
     figures = made.figures["cloud_f2"]
     print_table(
@@ -51,3 +55,7 @@ def command(model: str, sensor: str, data: Path | None, out: Path, steps: int, s
         [(name, f"{figures[name]['value']:.3f}") for name in ("original", "matched", "adapted")],
     )
     click.echo(made.package)
+
+
+def _distance(row: BandPlan) -> str:
+    return "-" if row.choice == "absent" else f"{1000 * row.distance_um:.0f} nm"
