@@ -23,7 +23,7 @@ from undercast.viewer.server import LabelServer
 from undercast.writers import OutputOptions
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SEED = 21
+SEED = 20
 LABELS = {CLEAR: 5, THICK_CLOUD: 2, THIN_CLOUD: 3, CLOUD_SHADOW: 4}
 """Class of the scene -> what is clicked."""
 POINTS = 12

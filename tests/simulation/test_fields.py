@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from undercast.simulation.fields import blur, cells, cover, fractal, line, shift, standardise
+from undercast.simulation.fields import (
+    band_limited,
+    blur,
+    cells,
+    cover,
+    draw_length,
+    fractal,
+    line,
+    shift,
+    standardise,
+)
+from undercast.types import Float32
 
 seeds = st.integers(0, 2**32)
 sizes = st.integers(8, 48)
@@ -32,6 +43,32 @@ def test_a_steeper_spectrum_is_smoother() -> None:
 def test_structures_are_longer_along_the_stretch() -> None:
     field = fractal(np.random.default_rng(0), 64, 2.5, stretch=6.0, angle=0.0)
     assert np.diff(field, axis=1).std() < 0.6 * np.diff(field, axis=0).std()
+
+
+def correlation(field: Float32, lag: int) -> float:
+    return float((field * np.roll(field, lag, axis=1)).mean())
+
+
+def test_a_limited_band_has_no_structures_longer_than_told() -> None:
+    far = [
+        abs(correlation(band_limited(np.random.default_rng(seed), 128, 3.4, longest_px=10), 40)) for seed in range(8)
+    ]
+    assert np.mean(far) < 0.2
+    assert correlation(band_limited(np.random.default_rng(0), 128, 3.4, longest_px=10), 1) > 0.6
+
+
+def test_a_band_without_a_limit_is_a_fractal() -> None:
+    limited, free = (
+        np.diff(draw(np.random.default_rng(3), 64, 3.0)).std()
+        for draw in (lambda rng, size, slope: band_limited(rng, size, slope, longest_px=1e6), fractal)
+    )
+    assert limited == pytest.approx(free, rel=0.25)
+
+
+@given(seeds, sizes, st.floats(1.0, 64.0))
+def test_a_length_lies_between_the_shortest_and_twice_the_side(seed: int, size: int, shortest: float) -> None:
+    length = draw_length(np.random.default_rng(seed), size, shortest_px=shortest)
+    assert min(shortest, size) * 0.999 <= length <= 2 * size * 1.001
 
 
 def test_a_constant_field_standardises_to_zero() -> None:

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undercast.scene import SunAngles
-from undercast.simulation.surface import BIOMES, WATER_CHANCE, cast_shadow, draw_surface, hillshade, spectra
+from undercast.simulation.surface import (
+    BIOMES,
+    GENTLE,
+    STEEP,
+    STEEP_UP_TO_M,
+    WATER_CHANCE,
+    cast_shadow,
+    draw_relief,
+    draw_surface,
+    hillshade,
+    spectra,
+)
 
 WAVELENGTHS = (0.49, 0.56, 0.66, 0.84, 1.61, 2.2)
 
@@ -93,3 +104,16 @@ def test_a_ridge_hides_the_sun_from_what_lies_behind_it() -> None:
 
 def test_flat_ground_casts_no_shadow() -> None:
     assert not cast_shadow(np.zeros((16, 16), np.float32), 10.0, SunAngles(zenith=70.0, azimuth=10.0)).any()
+
+
+@pytest.mark.parametrize("gsd", [10.0, 60.0, 1000.0])
+def test_slopes_are_as_steep_as_told_whatever_the_pixels_and_smooth_at_their_scale(gsd: float) -> None:
+    for seed in range(8):
+        for rugged in (False, True):
+            relief = draw_relief(np.random.default_rng(seed), 96, gsd, rugged=rugged)
+            slope = np.hypot(*np.gradient(relief, gsd))
+            low, high = STEEP if rugged else GENTLE
+            flatter = min(1.0, (STEEP_UP_TO_M / gsd) ** 0.5)
+            assert low * flatter * 0.9 <= np.sqrt((slope**2).mean()) <= high * flatter * 1.1
+            steps = np.diff(relief, axis=1)
+            assert np.diff(steps, axis=1).std() < steps.std()

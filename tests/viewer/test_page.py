@@ -59,7 +59,7 @@ def label_in_browser(browser: Any, desk: Desk, annotator: Any, url: str) -> list
 def test_an_annotator_reaches_98_percent_on_a_simulated_scene(
     browser: Any, make_desk: MakeDesk, serve: Any, annotator: Any, tmp_path: Path
 ) -> None:
-    made, truth = simulated(21)
+    made, truth = simulated(20)
     desk = make_desk(made.scene("simulated"))
     server = serve(desk)
     browser.complaints.clear()

@@ -21,7 +21,7 @@ LEVEL: ProductLevel = "toa"
 """Kind of reflectance of the demo's scene."""
 SIZE = 1024
 """Side of the demo's scene, in pixels."""
-SEED = 4
+SEED = 14
 """Seed of the demo's scene: small cumulus clouds over red soil."""
 
 

@@ -279,7 +279,7 @@ def _by_band(layer: CloudLayer, view: View, rng: np.random.Generator) -> Float32
 
 def _relief_shading(layer: CloudLayer, view: View, rng: np.random.Generator) -> Float32:
     """Bright sunward and dark far sides of cloud tops, about 1."""
-    height = blur(np.sqrt(layer.optical_thickness), rng.uniform(0.5, 3.0))
+    height = blur(np.sqrt(layer.optical_thickness), rng.uniform(1.0, 5.0))
     azimuth = np.radians(view.sun.azimuth)
     dy = np.roll(height, -1, 0) - np.roll(height, 1, 0)
     dx = np.roll(height, -1, 1) - np.roll(height, 1, 1)

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from undercast.simulation.fields import blur, cells, cover, fractal, line
+from undercast.simulation.fields import band_limited, blur, cells, cover, draw_length, fractal, line
 from undercast.types import Float32
 
 CloudKind = Literal["cumulus", "popcorn", "stratocumulus", "overcast", "fog", "cirrus", "contrail", "broken"]
@@ -37,6 +37,12 @@ DEPTH_M: dict[CloudKind, tuple[float, float]] = {
     "broken": (100.0, 800.0),
 }
 """Kind -> range of geometrical depth in metres (assumption)."""
+
+OUTLINE_SLOPE = (2.9, 3.9)
+"""Range of the exponent of the power spectra that clouds are cut from: level sets of dimension 1.05 to 1.55, about the
+1.35 of real clouds (Lovejoy 1982)."""
+WISP_PX = (0.4, 2.0)
+"""Range of the softness of a cloud's edge, as the standard deviation of a Gaussian in pixels (assumption)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,26 +92,31 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _grow(rng: np.random.Generator, field: Float32, peak: float) -> Float32:
-    """Turn heights above a threshold into optical thickness, with soft or hard edges and a rough inside."""
-    softness = _log_uniform(rng, 0.04, 0.6)
+    """Turn heights above a threshold into optical thickness, with soft or hard edges and lumps inside."""
+    softness = _log_uniform(rng, 0.1, 1.0)
     rise = 1 - np.exp(-np.maximum(field, 0) / softness)
-    rough = fractal(rng, field.shape[0], rng.uniform(2.0, 3.2))
-    sigma = rng.uniform(0.1, 0.6)
-    steepness = np.float32(rng.uniform(0.8, 2.5))
-    grown: Float32 = np.float32(peak) * rise**steepness * np.exp(np.float32(sigma) * rough)
-    return grown
+    lumps = fractal(rng, field.shape[0], rng.uniform(2.8, 4.0))
+    sigma = rng.uniform(0.05, 0.5)
+    steepness = np.float32(rng.uniform(0.8, 2.0))
+    grown = np.float32(peak) * rise**steepness * np.exp(np.float32(sigma) * lumps)
+    return np.maximum(blur(grown.astype(np.float32), _log_uniform(rng, *WISP_PX)), 0)
+
+
+def _outline(rng: np.random.Generator) -> float:
+    """Draw the exponent of the power spectrum whose level sets are as ragged as the outlines of clouds."""
+    return float(rng.uniform(*OUTLINE_SLOPE))
 
 
 def _cumulus(rng: np.random.Generator, size: int) -> Float32:
-    field = fractal(rng, size, rng.uniform(2.4, 3.4)) + 0.25 * fractal(rng, size, 1.8)
+    field = band_limited(rng, size, _outline(rng), longest_px=draw_length(rng, size, shortest_px=24))
     return _grow(rng, cover(field, rng.uniform(0.03, 0.5)), _log_uniform(rng, 4, 60))
 
 
 def _popcorn(rng: np.random.Generator, size: int) -> Float32:
-    where = fractal(rng, size, rng.uniform(2.0, 3.0))
+    where = fractal(rng, size, rng.uniform(2.4, 3.4))
     count = int(_log_uniform(rng, 8, 120))
     _, distance = cells(rng, size, count)
-    dot = rng.uniform(0.12, 0.35) - distance + 0.06 * fractal(rng, size, 2.0)
+    dot = rng.uniform(0.12, 0.35) - distance + 0.06 * band_limited(rng, size, _outline(rng), longest_px=30)
     field = np.where(cover(where, rng.uniform(0.2, 0.9)) > 0, dot, -1) * 4
     return _grow(rng, field.astype(np.float32), _log_uniform(rng, 3, 30))
 
@@ -114,17 +125,19 @@ def _stratocumulus(rng: np.random.Generator, size: int) -> Float32:
     _, distance = cells(rng, size, int(_log_uniform(rng, 10, 160)))
     closed = rng.random() < 0.6
     cell = (0.6 - distance if closed else distance - 0.4) * 2.5
-    field = cell + rng.uniform(0.3, 0.9) * fractal(rng, size, rng.uniform(2.0, 3.0))
+    field = blur(cell.astype(np.float32), 1.5) + rng.uniform(0.3, 0.9) * fractal(rng, size, _outline(rng))
     return _grow(rng, cover(field.astype(np.float32), rng.uniform(0.4, 0.97)), _log_uniform(rng, 5, 40))
 
 
 def _overcast(rng: np.random.Generator, size: int) -> Float32:
     depth = _log_uniform(rng, 5, 80)
-    waves = fractal(rng, size, rng.uniform(2.4, 4.0), stretch=rng.uniform(1, 4), angle=rng.uniform(0, np.pi))
+    waves = band_limited(
+        rng, size, rng.uniform(3.0, 4.4), longest_px=draw_length(rng, size, shortest_px=16), stretch=rng.uniform(1, 4)
+    )
     sheet: Float32 = np.exp(np.float32(rng.uniform(0.02, 0.45)) * waves)
     if rng.random() < 0.4:
-        edge = cover(fractal(rng, size, 3.6), rng.uniform(0.5, 0.97))
-        sheet = sheet * (1 - np.exp(-np.maximum(edge, 0) / _log_uniform(rng, 0.05, 0.5)))
+        edge = cover(fractal(rng, size, 3.8), rng.uniform(0.5, 0.97))
+        sheet = sheet * (1 - np.exp(-np.maximum(edge, 0) / _log_uniform(rng, 0.1, 1.0)))
     return np.float32(depth) * sheet
 
 
@@ -136,8 +149,8 @@ def _fog(rng: np.random.Generator, size: int) -> Float32:
 
 def _cirrus(rng: np.random.Generator, size: int) -> Float32:
     angle = rng.uniform(0, np.pi)
-    streaks = fractal(rng, size, rng.uniform(2.0, 3.0), stretch=rng.uniform(2, 10), angle=angle)
-    veil = fractal(rng, size, 3.6)
+    streaks = fractal(rng, size, rng.uniform(2.6, 3.8), stretch=rng.uniform(2, 10), angle=angle)
+    veil = fractal(rng, size, 3.8)
     field = cover(streaks * rng.uniform(0.3, 1.0) + veil, rng.uniform(0.15, 0.95))
     soft = np.maximum(field, 0) ** np.float32(rng.uniform(0.8, 1.6))
     return np.float32(_log_uniform(rng, 0.3, 4)) * soft
@@ -147,15 +160,17 @@ def _contrail(rng: np.random.Generator, size: int) -> Float32:
     total = np.zeros((size, size), np.float32)
     for _ in range(int(rng.integers(1, 4))):
         trail = line(rng, size, _log_uniform(rng, 0.8, 8), wiggle=rng.uniform(0, 0.01))
-        patchy = np.clip(fractal(rng, size, 2.4) * 0.5 + 0.8, 0, 2)
+        patchy = np.clip(fractal(rng, size, 3.0) * 0.5 + 0.8, 0, 2)
         total += np.float32(_log_uniform(rng, 0.3, 3)) * trail * patchy
     return total
 
 
 def _broken(rng: np.random.Generator, size: int) -> Float32:
-    field = fractal(rng, size, rng.uniform(2.0, 3.2), stretch=rng.uniform(1, 3), angle=rng.uniform(0, np.pi))
+    field = band_limited(
+        rng, size, _outline(rng), longest_px=draw_length(rng, size, shortest_px=24), stretch=rng.uniform(1, 3)
+    )
     thickness = _grow(rng, cover(field, rng.uniform(0.2, 0.9)), _log_uniform(rng, 1.5, 25))
-    return blur(thickness.astype(np.float32), rng.uniform(0, 3))
+    return np.maximum(blur(thickness, rng.uniform(0, 3)), 0)
 
 
 _DRAW = {

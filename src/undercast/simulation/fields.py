@@ -21,17 +21,50 @@ def fractal(rng: np.random.Generator, size: int, slope: float, *, stretch: float
     Returns:
         ``(size, size)``, periodic, of mean 0 and standard deviation 1.
     """
+    frequency = _frequency(size, stretch, angle)
+    frequency[0, 0] = 1.0
+    return _coloured(rng, frequency ** np.float32(-slope / 2))
+
+
+def band_limited(
+    rng: np.random.Generator, size: int, slope: float, *, longest_px: float, stretch: float = 1.0
+) -> Float32:
+    """Draw a Gaussian field like ``fractal``'s whose power stops rising beyond a length: a pattern of that size.
+
+    Args:
+        rng: Source of randomness.
+        size: Side, in pixels.
+        slope: Exponent of the power spectrum of shorter structures.
+        longest_px: Length of the longest structures, in pixels.
+        stretch: How much longer structures are in a random direction than across it.
+
+    Returns:
+        ``(size, size)``, periodic, of mean 0 and standard deviation 1.
+    """
+    frequency = _frequency(size, stretch, float(rng.uniform(0, np.pi)))
+    return _coloured(rng, (frequency**2 + np.float32(1 / longest_px) ** 2) ** np.float32(-slope / 4))
+
+
+def draw_length(rng: np.random.Generator, size: int, *, shortest_px: float) -> float:
+    """Draw how long structures are: from ``shortest_px`` (or the side) to twice the side, evenly by the logarithm."""
+    return float(np.exp(rng.uniform(np.log(min(shortest_px, size)), np.log(2 * size))))
+
+
+def _frequency(size: int, stretch: float, angle: float) -> Float32:
+    """Frequencies of a real Fourier transform, in cycles per pixel, as ``fractal`` sees them."""
     fy = np.fft.fftfreq(size)[:, None].astype(np.float32)
     fx = np.fft.rfftfreq(size)[None, :].astype(np.float32)
     along = fx * np.cos(angle) + fy * np.sin(angle)
     across = fy * np.cos(angle) - fx * np.sin(angle)
-    frequency = np.hypot(along * stretch, across)
-    frequency[0, 0] = 1.0
-    amplitude = frequency ** np.float32(-slope / 2)
-    amplitude[0, 0] = 0.0
+    return np.asarray(np.hypot(along * stretch, across), np.float32)
+
+
+def _coloured(rng: np.random.Generator, amplitude: Float32) -> Float32:
+    """Draw white noise and give it a spectrum; without its mean."""
+    size = len(amplitude)
     noise = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32))
-    field = np.fft.irfft2(noise * amplitude, s=(size, size)).astype(np.float32)
-    return standardise(field)
+    noise[0, 0] = 0.0
+    return standardise(np.fft.irfft2(noise * amplitude, s=(size, size)).astype(np.float32))
 
 
 def standardise(field: Float32) -> Float32:

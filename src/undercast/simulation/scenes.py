@@ -18,18 +18,18 @@ from undercast.simulation.sensor import gaps, observe, wavelengths
 from undercast.simulation.surface import draw_surface
 from undercast.types import FEW_PIXELS, NODATA, Bool, Float32, ProductLevel, UInt8
 
-FAINTEST = 0.12
+FAINTEST = 0.15
 """Optical thickness below which a cloud is called clear; from here to ``THIN`` it is left open."""
-THIN = 0.25
+THIN = 0.40
 """Optical thickness from which a pixel is cloud."""
 THICK = 3.0
 """Optical thickness from which a cloud is thick: less than 5 % of the direct light passes."""
-FAINT_SHADE = 0.12
+FAINT_SHADE = 0.10
 """Relative loss of reflectance below which a shadow is called clear; up to ``SHADE`` it is left open."""
-SHADE = 0.30
+SHADE = 0.22
 """Relative loss of reflectance from which a pixel is cloud shadow."""
 
-OUTLINE_PX = (0.6, 4.0)
+OUTLINE_PX = (0.6, 2.5)
 """Range of the standard deviation of the Gaussian that widens cloud outlines, in pixels (assumption: people differ)."""
 OUTLINE, NEAR = 0.2, 0.08
 """Share of cloud around a clear pixel, seen through that Gaussian, from which it lies inside the outline that a person

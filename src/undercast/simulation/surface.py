@@ -11,7 +11,7 @@ from importlib import resources
 import numpy as np
 
 from undercast.scene import SunAngles
-from undercast.simulation.fields import cells, cover, fractal, line
+from undercast.simulation.fields import band_limited, blur, cells, cover, draw_length, fractal, line
 from undercast.types import Float32
 
 
@@ -54,6 +54,14 @@ def spectra() -> dict[str, Spectrum]:
 
 SKYLESS = 0.7
 """Share of the light that a shadow of the relief takes away; the sky gives the rest (assumption)."""
+TEXTURE = (0.01, 0.15)
+"""Range of the relative roughness of the ground (held against the cloud-free images of the training data)."""
+RELIEF_SLOPE = (4.0, 5.2)
+"""Range of the exponent of the relief's power spectrum: smooth at the scale of pixels, as weathered ground is."""
+GENTLE, STEEP = (0.005, 0.1), (0.06, 0.5)
+"""Ranges of the root mean square of the slope, a ratio: plains and hills; mountains (assumption)."""
+STEEP_UP_TO_M = 60.0
+"""Ground sample distance up to which slopes are seen as they are; coarser pixels flatten them (assumption)."""
 SIGHT_PX = 48
 """How far a shadow of the relief can reach, in pixels (assumption, for speed)."""
 
@@ -83,6 +91,11 @@ WATER_CHANCE = {
     "ice": 0.35,
 }
 """Chance that a biome holds water bodies; the others: 0.2."""
+
+DUSTED = ("farmland", "forest", "city", "winter")
+"""Biomes that thin or melting snow can lie on."""
+DUSTING_CHANCE = 0.15
+"""Chance of that (assumption)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,8 +130,10 @@ def draw_surface(
         reflectance = _roads(rng, reflectance, wavelengths)
     if biome in {"city", "farmland"} and rng.random() < 0.6:
         reflectance = _roofs(rng, reflectance, wavelengths)
+    if biome in DUSTED and rng.random() < DUSTING_CHANCE:
+        reflectance = _dusting(rng, reflectance, wavelengths)
     reflectance *= _texture(rng, size, len(wavelengths))
-    elevation = _relief(rng, size, gsd, rugged=biome in {"mountain", "winter", "ice", "desert"})
+    elevation = draw_relief(rng, size, gsd, rugged=biome in {"mountain", "winter", "ice", "desert"})
     reflectance *= hillshade(elevation, gsd, sun) * (1 - SKYLESS * cast_shadow(elevation, gsd, sun))
     if biome == "sea" and rng.random() < 0.4:
         reflectance = reflectance + _glint(rng, size)
@@ -127,6 +142,26 @@ def draw_surface(
     if biome != "sea" and rng.random() < WATER_CHANCE.get(biome, 0.2):
         reflectance = _water(rng, reflectance, elevation, wavelengths)
     return Surface(reflectance=np.maximum(reflectance, 0.001), elevation=elevation, biome=biome)
+
+
+def draw_relief(rng: np.random.Generator, size: int, gsd: float, *, rugged: bool) -> Float32:
+    """Draw heights whose slopes are as steep as a biome's: rounded hills, or sharper ridges and valleys.
+
+    Args:
+        rng: Source of randomness.
+        size: Side, in pixels.
+        gsd: Ground sample distance, in metres.
+        rugged: Whether it is a mountain range.
+
+    Returns:
+        Metres, ``(size, size)``, periodic.
+    """
+    field = band_limited(rng, size, rng.uniform(*RELIEF_SLOPE), longest_px=draw_length(rng, size, shortest_px=32))
+    if rugged and rng.random() < 0.5:
+        field = blur(np.abs(field) * rng.choice([-1.0, 1.0]), rng.uniform(0.7, 2.0))
+    dy, dx = np.gradient(field, gsd)
+    steepness = np.exp(rng.uniform(*np.log(STEEP if rugged else GENTLE))) * min(1.0, (STEEP_UP_TO_M / gsd) ** 0.5)
+    return np.asarray(field * np.float32(steepness / np.sqrt((dy**2 + dx**2).mean())), np.float32)
 
 
 def hillshade(elevation: Float32, gsd: float, sun: SunAngles) -> Float32:
@@ -190,10 +225,10 @@ def _tint(rng: np.random.Generator, spectrum: Spectrum, wavelengths: Sequence[fl
 
 
 def _patches(rng: np.random.Generator, size: int, wavelengths: Sequence[float], families: Sequence[str]) -> Float32:
-    count = int(rng.integers(2, 6))
-    sharpness = np.exp(rng.uniform(np.log(1.0), np.log(12.0)))
-    slope = rng.uniform(2.0, 3.6)
-    fields = np.stack([fractal(rng, size, slope) + rng.normal(0, 0.5) for _ in range(count)])
+    count = int(rng.integers(1, 6))
+    sharpness = np.exp(rng.uniform(np.log(0.5), np.log(8.0)))
+    slope, longest = rng.uniform(2.4, 4.0), draw_length(rng, size, shortest_px=16)
+    fields = np.stack([band_limited(rng, size, slope, longest_px=longest) + rng.normal(0, 0.8) for _ in range(count)])
     weights = np.exp(sharpness * (fields - fields.max(axis=0)))
     weights /= weights.sum(axis=0)
     tints = np.stack([_tint(rng, _pick(rng, families), wavelengths) for _ in range(count)])
@@ -215,6 +250,18 @@ def _parcels(
     return (reflectance * (1 - where) + parcels * where).astype(np.float32)
 
 
+def _dusting(rng: np.random.Generator, reflectance: Float32, wavelengths: Sequence[float]) -> Float32:
+    """Lay thin or melting snow over the ground: more of it on some parcels than on others, and in drifts."""
+    size = reflectance.shape[-1]
+    count = int(np.exp(rng.uniform(np.log(10), np.log(160))))
+    index, _ = cells(rng, size, count, power=float(rng.choice([1.0, 2.0])))
+    drifts = band_limited(rng, size, rng.uniform(2.4, 3.6), longest_px=draw_length(rng, size, shortest_px=8))
+    share = rng.uniform(0, 1, count).astype(np.float32) ** 2
+    share = np.clip(share[index] + np.float32(rng.uniform(0, 0.3)) * drifts, 0, 0.95)
+    tint = _tint(rng, _pick(rng, ("snow",)), wavelengths)[:, None, None]
+    return np.asarray(reflectance * (1 - share) + tint * share, np.float32)
+
+
 def _roads(rng: np.random.Generator, reflectance: Float32, wavelengths: Sequence[float]) -> Float32:
     size = reflectance.shape[-1]
     for _ in range(int(rng.integers(1, 6))):
@@ -225,20 +272,11 @@ def _roads(rng: np.random.Generator, reflectance: Float32, wavelengths: Sequence
 
 
 def _texture(rng: np.random.Generator, size: int, bands: int) -> Float32:
-    shared = fractal(rng, size, rng.uniform(0.6, 2.4))
-    own = fractal(rng, size, rng.uniform(0.8, 2.4))
+    shared = fractal(rng, size, rng.uniform(1.0, 3.2))
+    own = fractal(rng, size, rng.uniform(1.0, 3.2))
     lean = np.linspace(-1, 1, bands, dtype=np.float32)[:, None, None] * np.float32(rng.normal(0, 0.6))
-    strength = np.float32(rng.uniform(0.02, 0.22))
+    strength = np.float32(np.exp(rng.uniform(*np.log(TEXTURE))))
     return np.exp(strength * (shared + lean * own)).astype(np.float32)
-
-
-def _relief(rng: np.random.Generator, size: int, gsd: float, *, rugged: bool) -> Float32:
-    height = np.exp(rng.uniform(np.log(0.02), np.log(0.12 if rugged else 0.03)))
-    field = fractal(rng, size, rng.uniform(3.2, 4.4))
-    if rugged:
-        field = -np.abs(field) if rng.random() < 0.5 else field
-    extent = min(size * gsd, 20_000.0)
-    return (field * np.float32(height * extent)).astype(np.float32)
 
 
 def _snow_cap(
