@@ -10,7 +10,7 @@ from undercast.classes import CLASS_NAMES, load_scheme
 from undercast.model_spec import ModelBand, ModelSpec, check_thresholds
 from undercast.models.scaling import per_band, read_scaling, value_scaling
 from undercast.models.table import Table
-from undercast.types import AGGREGATIONS, PRODUCT_LEVELS, UNCERTAINTY_KINDS
+from undercast.types import AGGREGATIONS, PRODUCT_LEVELS, TERRAIN_LAYERS, UNCERTAINTY_KINDS, TerrainLayer
 
 LAYERS = (*CLASS_NAMES, "cloud")
 """Names that an output layer can have; ``cloud`` is cloud of either kind."""
@@ -39,6 +39,7 @@ def spec_properties(spec: ModelSpec) -> dict[str, Any]:
         "undercast:title": spec.title,
         "undercast:version": spec.version,
         "undercast:optional_bands": [wanted.band.name for wanted in spec.bands if not wanted.required],
+        "undercast:terrain": list(spec.terrain),
         "undercast:layers": list(spec.classes),
         "undercast:levels": list(spec.levels),
         "undercast:fill": spec.fill,
@@ -60,15 +61,20 @@ def member_properties(spec: ModelSpec, package: ModelSpec) -> dict[str, Any]:
 def _input(spec: ModelSpec) -> dict[str, Any]:
     return {
         "name": "reflectance",
-        "description": "Unitless reflectance; absent bands and pixels without data hold undercast:fill.",
+        "description": _described_input(spec),
         "bands": [wanted.band.name for wanted in spec.bands],
         "input": {
-            "shape": [-1, len(spec.bands), -1, -1],
+            "shape": [-1, spec.channels, -1, -1],
             "dim_order": ["batch", "bands", "height", "width"],
             "data_type": "float32",
         },
         "value_scaling": value_scaling(spec),
     }
+
+
+def _described_input(spec: ModelSpec) -> str:
+    after = " Terrain follows the bands." if spec.terrain else ""
+    return f"Unitless reflectance; absent bands and pixels without data hold undercast:fill.{after}"
 
 
 def _output(spec: ModelSpec) -> dict[str, Any]:
@@ -130,6 +136,7 @@ def read_spec(properties: Table) -> ModelSpec:
         version=properties.text("undercast:version"),
         title=properties.text("undercast:title", default=""),
         bands=bands,
+        terrain=_read_terrain(properties),
         classes=_read_layers(properties),
         levels=properties.choices("undercast:levels", PRODUCT_LEVELS, default=defaults.levels),
         scale=scale,
@@ -182,6 +189,11 @@ def _scaled(properties: Table, bands: tuple[ModelBand, ...]) -> tuple[float, tup
         return scaling[0][0], bands
     pairs = zip(bands, per_band(scaling, len(bands)), strict=True)
     return 1.0, tuple(replace(wanted, gain=gain, offset=offset) for wanted, (gain, offset) in pairs)
+
+
+def _read_terrain(properties: Table) -> tuple[TerrainLayer, ...]:
+    told = properties.texts("undercast:terrain", default=())
+    return properties.choices("undercast:terrain", TERRAIN_LAYERS, default=()) if told else ()
 
 
 def _read_layers(properties: Table) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ ITEM = "item.json"
 MLSTAC_ITEM = "mlm.json"
 """The STAC item of a package that mlstac downloaded."""
 
+CLASSIFIER = "undercast:classifier"
+"""Property that the items of scene classifiers have, and no other."""
+
 PACKAGE_VERSION = 1
 """Version of the ``undercast:`` fields that is written; higher ones are refused."""
 
@@ -77,7 +80,21 @@ class ModelPackage:
 
 
 def list_packages() -> tuple[str, ...]:
-    """List the model packages that come with undercast, sorted."""
+    """List the cloud models that come with undercast, sorted."""
+    return tuple(name for name in _names() if not is_classifier(_models_folder() / name / ITEM))
+
+
+def is_classifier(item: Path) -> bool:
+    """Tell whether an item is a scene classifier's, which ``read_package`` refuses.
+
+    Raises:
+        ModelError: If the item cannot be read.
+    """
+    properties = load_json(item).get("properties")
+    return isinstance(properties, dict) and CLASSIFIER in properties
+
+
+def _names() -> tuple[str, ...]:
     folder = _models_folder()
     if not folder.is_dir():
         return ()
@@ -93,7 +110,7 @@ def find_package(name: str | Path = DEFAULT_MODEL) -> Path:
     Raises:
         UnknownModelError: If nothing answers to the name.
     """
-    if isinstance(name, str) and name in list_packages():
+    if isinstance(name, str) and name in _names():
         return _models_folder() / name / ITEM
     path = Path(name)
     if path.is_dir():
@@ -102,7 +119,7 @@ def find_package(name: str | Path = DEFAULT_MODEL) -> Path:
             return item if item.is_file() else path
     elif path.is_file():
         return path
-    known = ", ".join(list_packages()) or "none"
+    known = ", ".join(_names()) or "none"
     msg = f"model {str(name)!r} is not known. Known: {known}; or give the path of a package (with its {ITEM})."
     raise UnknownModelError(msg)
 
@@ -140,6 +157,7 @@ def read_package(path: str | Path | Sequence[str | Path]) -> ModelPackage:
         return read_dialect(values, applicability, notes) if dialect else read_spec(values.table("properties"))
 
     _check_version(properties)
+    _refuse_classifier(properties)
     spec = read(table)
     root = item if item.is_dir() else item.parent
     members = read_foreign_members(table, root, notes) if dialect else read_members(table, root)
@@ -171,6 +189,15 @@ def _check_version(properties: Table) -> None:
     if version > PACKAGE_VERSION:
         msg = (
             f"{properties.origin}: package version {version}, this undercast reads up to {PACKAGE_VERSION}. Upgrade it."
+        )
+        raise ModelError(msg)
+
+
+def _refuse_classifier(properties: Table) -> None:
+    if CLASSIFIER in properties.values:
+        msg = (
+            f"{properties.origin}: expected a model of clouds, got a scene classifier, which labels whole windows. Use"
+            " it with undercast classify --model; see its card with undercast models card."
         )
         raise ModelError(msg)
 

@@ -89,14 +89,14 @@ class Table:
             raise self.wrong(key=key, expected="a list of texts", got=repr(value))
         return tuple(value)
 
-    def choice(self, key: str, known: Sequence[T], default: T) -> T:
+    def choice(self, key: str, known: Sequence[T], default: T = _REQUIRED) -> T:
         """Read one of a closed set."""
         value = self._get(key, default)
         if value not in known:
             raise self.wrong(key=key, expected=f"one of {', '.join(known)}", got=repr(value))
         return known[known.index(value)]
 
-    def choices(self, key: str, known: Sequence[T], default: Sequence[T]) -> tuple[T, ...]:
+    def choices(self, key: str, known: Sequence[T], default: Sequence[T] = _REQUIRED) -> tuple[T, ...]:
         """Read some of a closed set, at least one."""
         value = self.texts(key, default)
         if not value or not set(value) <= set(known):

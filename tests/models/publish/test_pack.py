@@ -13,7 +13,7 @@ import pytest
 from undercast.errors import ModelError, OutputExistsError, TrustError
 from undercast.loading import load_model
 from undercast.models.package import read_package
-from undercast.models.publish.pack import pack, read_plan, short_card
+from undercast.models.publish.pack import pack, read_plan
 
 DATA = Path(__file__).parents[2] / "data"
 MODELS = SimpleNamespace(**runpy.run_path(str(DATA / "models" / "make.py")))
@@ -158,7 +158,7 @@ def test_one_name_twice_and_a_folder_that_exists_are_refused(plan: Path, weights
         pack(weights, plan, tmp_path)
 
 
-def test_a_card_is_made_where_none_is_given(plan: Path) -> None:
-    card = short_card(read_plan(plan).spec, "Clouds for tests.")
-    assert card.startswith("# Mine, 2.0.0\n\nClouds for tests.\n")
+def test_a_card_is_built_where_none_is_given(plan: Path, weights: list[Path], tmp_path: Path) -> None:
+    card = (pack(weights, plan, tmp_path / "mine") / "card.md").read_text("utf-8")
+    assert "\n# Mine, 2.0.0\n\nClouds for tests.\n" in card
     assert "| needs | green, red |" in card

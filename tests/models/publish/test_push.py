@@ -118,3 +118,10 @@ def test_a_package_whose_files_lie_elsewhere_is_not_pushed(folder: Path, tmp_pat
     (copy / "item.json").write_text(json.dumps(item), "utf-8")
     with pytest.raises(ModelError, match=r"expected files beside the item, got none"):
         plan_push(copy, "hf:a/b")
+
+
+def test_a_scene_classifiers_package_is_planned_too(tmp_path: Path) -> None:
+    classifiers = SimpleNamespace(**runpy.run_path(str(DATA / "classifiers" / "make.py")))
+    plan = plan_push(classifiers.tiny_classifier(tmp_path / "labels"), "hf:a/b")
+    assert plan.files == ("item.json", "classifier.onnx", "card.md", "evaluation.json", "example.png")
+    assert plan.title == "tiny-classifier 1.0.0"

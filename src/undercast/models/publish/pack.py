@@ -106,7 +106,7 @@ def read_plan(path: Path) -> PackPlan:
     _check_keys(model, {*MODEL_KEYS, "sensor", "bands", "scale"})
     _check_keys(package, PACKAGE_KEYS)
     spec = _spec(model)
-    return PackPlan(spec=spec, details=_details(package, spec, path.parent))
+    return PackPlan(spec=spec, details=_details(package, path.parent))
 
 
 def _check_keys(table: Table, known: set[str] | frozenset[str]) -> None:
@@ -160,7 +160,7 @@ def _bands(model: Table) -> list[Band]:
     return [known[name.lower()] for name in names]
 
 
-def _details(package: Table, spec: ModelSpec, folder: Path) -> PackageDetails:
+def _details(package: Table, folder: Path) -> PackageDetails:
     created = package.values.get("created")
     if created is not None and not isinstance(created, datetime):
         raise package.wrong(key="created", expected="a date and time, such as 2024-05-01T12:00:00Z", got=created)
@@ -172,7 +172,7 @@ def _details(package: Table, spec: ModelSpec, folder: Path) -> PackageDetails:
         architecture=package.text("architecture"),
         created=when if when.tzinfo is not None else when.replace(tzinfo=UTC),
         description=description,
-        card=short_card(spec, description) if card is None else _read_text(folder / card),
+        card="" if card is None else _read_text(folder / card),
         license=package.text("license"),
         evaluation=None if evaluation is None else load_json(folder / evaluation),
         total_parameters=package.integer("total_parameters") if "total_parameters" in package.values else None,
@@ -192,21 +192,6 @@ def _json_values(table: Table) -> Mapping[str, Any]:
 
 def _date_text(value: Any) -> str:
     return str(value.isoformat()).replace("+00:00", "Z")
-
-
-def short_card(spec: ModelSpec, description: str) -> str:
-    """Write a model card of what the spec says, for a package that has no other."""
-    needed = ", ".join(wanted.band.common_name for wanted in spec.bands if wanted.required)
-    optional = ", ".join(wanted.band.common_name for wanted in spec.bands if not wanted.required)
-    rows = {
-        "needs": needed,
-        "can do without": optional,
-        "product levels": ", ".join(spec.levels),
-        "classes": ", ".join(spec.classes),
-        "window": f"{spec.window} px, overlap {spec.overlap} px",
-    }
-    table = "\n".join(f"| {name} | {text} |" for name, text in rows.items() if text)
-    return f"# {spec.title or spec.id}, {spec.version}\n\n{description}\n\n| | |\n|---|---|\n{table}\n"
 
 
 def _read_text(path: Path) -> str:

@@ -12,11 +12,13 @@ from undercast.errors import DownloadError, ModelError, UsageError
 from undercast.models.documents import load_json
 from undercast.models.fetch.references import hub, repo_of_hub
 from undercast.models.fetch.transport import OFFLINE_VARIABLE, is_offline
-from undercast.models.package import find_package, read_package
+from undercast.models.members import read_members
+from undercast.models.package import find_package, is_classifier, read_package
 from undercast.models.table import Table
 from undercast.models.trust.checksums import file_multihash
 from undercast.models.trust.paths import confined_path
 from undercast.models.trust.scan import scanned_bytes
+from undercast.models.trust.weights import MemberWeights
 
 LONGEST_REASON = 200
 """Characters of what the hub says that are told."""
@@ -60,20 +62,32 @@ def plan_push(folder: str | Path, reference: str) -> PushPlan:
         msg = f"expected hf:owner/name[/folder][@branch], got {reference[:120]!r}."
         raise UsageError(msg)
     repo, path, revision = repo_of_hub(reference)
-    package = read_package(find_package(folder))
-    for member in package.members:
+    item = find_package(folder)
+    members, title = _weights(item)
+    for member in members:
         scanned_bytes(member)
-    files = (package.item.name, *_assets(package.item, package.root))
+    root = item if item.is_dir() else item.parent
+    files = (item.name, *_assets(item, root))
     return PushPlan(
-        root=package.root,
+        root=root,
         files=files,
-        sizes=tuple((package.root / name).stat().st_size for name in files),
+        sizes=tuple((root / name).stat().st_size for name in files),
         repo=repo,
         path=path or "",
         revision=revision,
         endpoint=hub(),
-        title=f"{package.spec.id} {package.spec.version}",
+        title=title,
     )
+
+
+def _weights(item: Path) -> tuple[tuple[MemberWeights, ...], str]:
+    """Give the weights of a cloud model's or a classifier's package, and its name and version."""
+    if item.is_file() and is_classifier(item):
+        table = Table(values=load_json(item), origin=str(item))
+        properties = table.table("properties")
+        return read_members(table, item.parent), f"{properties.text('mlm:name')} {properties.text('undercast:version')}"
+    package = read_package(item)
+    return package.members, f"{package.spec.id} {package.spec.version}"
 
 
 def push(plan: PushPlan) -> str:

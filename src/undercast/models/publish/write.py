@@ -13,6 +13,7 @@ from typing import Any
 
 from undercast.errors import ModelError, OutputError, OutputExistsError
 from undercast.model_spec import ModelSpec
+from undercast.models.card.fields import CardSource, build_card
 from undercast.models.documents import dump_json
 from undercast.models.item import member_properties, spec_properties
 from undercast.models.members import MODEL_ROLE
@@ -49,8 +50,8 @@ class PackageDetails:
     """When the weights were made, with time zone."""
     description: str
     """What the model does, in a sentence or more."""
-    card: str
-    """The model card, as Markdown."""
+    card: str = ""
+    """The model card, as Markdown; empty: built from the item and the evaluation record."""
     license: str = "Apache-2.0"
     """SPDX identifier of the weights' licence."""
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -88,17 +89,34 @@ def write_package(folder: str | Path, spec: ModelSpec, weights: Mapping[str, byt
         OutputError: If its place cannot be written.
         ModelError: If there are no weights, or a name cannot be a file name.
     """
-    target = Path(folder)
     _check_names(spec, weights, details)
-    if target.exists():
-        msg = f"model package {target} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
     files: dict[str, bytes] = {_file_name(name, details): data for name, data in weights.items()}
     files |= details.examples
-    files["card.md"] = details.card.encode()
+    files["card.md"] = (details.card or _card(spec, details)).encode()
     if details.evaluation is not None:
         files["evaluation.json"] = dump_json(details.evaluation)
     files[ITEM] = dump_json(_item(spec, weights, details, files))
+    return write_folder(folder, files)
+
+
+def write_folder(folder: str | Path, files: Mapping[str, bytes]) -> Path:
+    """Write the files of a package: all of them under its name, or nothing.
+
+    Args:
+        folder: Folder to make; it must not exist.
+        files: File name -> content.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputExistsError: If the folder exists.
+        OutputError: If its place cannot be written.
+    """
+    target = Path(folder)
+    if target.exists():
+        msg = f"model package {target} exists already. Remove it first, or write to another folder."
+        raise OutputExistsError(msg)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -116,6 +134,10 @@ def write_package(folder: str | Path, spec: ModelSpec, weights: Mapping[str, byt
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def _card(spec: ModelSpec, details: PackageDetails) -> str:
+    return build_card(CardSource(properties=_properties(spec, details), record=details.evaluation or {}))
 
 
 def _file_name(member: str, details: PackageDetails) -> str:
@@ -140,23 +162,29 @@ def _check_names(spec: ModelSpec, weights: Mapping[str, bytes], details: Package
 def _item(
     spec: ModelSpec, weights: Mapping[str, bytes], details: PackageDetails, files: Mapping[str, bytes]
 ) -> dict[str, Any]:
+    assets = {**_member_assets(spec, weights, details), **_other_assets(details, files)}
+    return item_of(f"{spec.id}-{spec.version}", _properties(spec, details), assets)
+
+
+def item_of(name: str, properties: Mapping[str, Any], assets: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the STAC item of a model that is not tied to a place."""
     west, south, east, north = -180.0, -90.0, 180.0, 90.0
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": list(EXTENSIONS),
-        "id": f"{spec.id}-{spec.version}",
+        "id": name,
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "bbox": [west, south, east, north],
-        "properties": _properties(spec, details),
+        "properties": properties,
         "links": [],
-        "assets": {**_member_assets(spec, weights, details), **_other_assets(details, files)},
+        "assets": assets,
     }
 
 
 def _properties(spec: ModelSpec, details: PackageDetails) -> dict[str, Any]:
-    created = details.created.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    created = time_text(details.created)
     properties: dict[str, Any] = {
         "datetime": created,
         "created": created,
@@ -190,7 +218,7 @@ def _member_assets(spec: ModelSpec, weights: Mapping[str, bytes], details: Packa
         own = details.member_specs.get(name, spec)
         kind = details.kinds.get(name, "onnx")
         assets[name] = {
-            **_asset(_file_name(name, details), data, MEDIA_TYPES[kind], (MODEL_ROLE, "mlm:weights", "data")),
+            **asset(_file_name(name, details), data, MEDIA_TYPES[kind], (MODEL_ROLE, "mlm:weights", "data")),
             "title": f"Weights of member {number} of {len(weights)} of {spec.id}",
             "mlm:artifact_type": ARTIFACT_TYPES[kind],
             # Schema eo 1.1.0 allows eo:bands in the properties only where an asset has them, too.
@@ -202,15 +230,21 @@ def _member_assets(spec: ModelSpec, weights: Mapping[str, bytes], details: Packa
 
 
 def _other_assets(details: PackageDetails, files: Mapping[str, bytes]) -> dict[str, Any]:
-    assets = {"card": _asset("card.md", files["card.md"], "text/markdown", ("metadata",))}
+    assets = {"card": asset("card.md", files["card.md"], "text/markdown", ("metadata",))}
     if "evaluation.json" in files:
-        assets["evaluation"] = _asset("evaluation.json", files["evaluation.json"], "application/json", ("metadata",))
+        assets["evaluation"] = asset("evaluation.json", files["evaluation.json"], "application/json", ("metadata",))
     for name, data in details.examples.items():
-        assets[PurePosixPath(name).stem] = _asset(name, data, "application/octet-stream", ("mlm:example_data", "data"))
+        assets[PurePosixPath(name).stem] = asset(name, data, "application/octet-stream", ("mlm:example_data", "data"))
     return assets
 
 
-def _asset(name: str, data: bytes, media_type: str, roles: Sequence[str]) -> dict[str, Any]:
+def time_text(moment: datetime) -> str:
+    """Write a moment as STAC does: in UTC, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def asset(name: str, data: bytes, media_type: str, roles: Sequence[str]) -> dict[str, Any]:
+    """Describe a file of a package: where it is, its size and its checksum."""
     return {
         "href": f"./{name}",
         "type": media_type,
