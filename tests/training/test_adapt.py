@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from undercast.errors import OutputExistsError, SensorError, TrainingError
+from undercast.errors import OutputExistsError, SensorError, TrainingError, UsageError
 from undercast.masking import predict
 from undercast.models.package import read_package
 from undercast.scene import scene_from_array
 from undercast.sensors import load_sensor
 from undercast.training import loop
-from undercast.training.adapt import Adaptation, AdaptOptions, adapt
+from undercast.training.adapt import Adaptation, AdaptOptions, adapt, recipe_of
+from undercast.training.adaptation import plan_adaptation
 from undercast.training.recipe import Recipe
 from undercast.training.run import Places, run
+from undercast.types import TERRAIN_LAYERS
 
 QUICK = AdaptOptions(steps=3, frozen_steps=1, simulated=2, on_real=1, scenes=4, batch=2, workers=1, size=64)
 
@@ -88,3 +91,19 @@ def test_an_existing_package_and_an_unknown_sensor_are_refused_first(starter: Pa
         adapt(starter, "spot-5-hrg", tmp_path)
     with pytest.raises(SensorError, match="is not known"):
         adapt(starter, "spot-99", tmp_path / "new")
+
+
+def test_with_dem_the_model_learns_to_take_terrain_and_still_works_without(starter: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="1 step or more"):
+        adapt(starter, "spot-5-hrg", tmp_path / "none", options=replace(QUICK, steps=0, terrain=True))
+    made = adapt(starter, "spot-5-hrg", tmp_path / "dem", options=replace(QUICK, terrain=True))
+    package = read_package(made.package)
+    assert package.spec.terrain == TERRAIN_LAYERS
+    assert set(made.figures["cloud_f2"]) == {"original", "matched", "adapted", "adapted_with_dem"}
+    assert "told the terrain" in (made.package / "card.md").read_text("utf-8")
+    bands = load_sensor("spot-5-hrg").bands
+    image = np.random.default_rng(0).uniform(0, 0.6, (len(bands), 64, 64)).astype(np.float32)
+    header = predict(scene_from_array(image, bands, level="toa"), str(made.package)).header
+    assert header.absent[-3:] == TERRAIN_LAYERS
+    plan = plan_adaptation(package.spec, load_sensor("spot-5-hrg"))
+    assert recipe_of(package, plan, QUICK, "spot-5-hrg").model.terrain == TERRAIN_LAYERS, "it goes on to"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from undercast.training.augment import ABSENT, BAND_SETS, AugmentPlan, augment, paste
 from undercast.training.chips import STORED_NODATA, Chip
+from undercast.types import TERRAIN_LAYERS
 
 NAMES = ("blue", "green", "red", "nir", "swir16", "swir22", "cirrus")
 STILL = AugmentPlan(crop=32, smallest=1, largest=1, gain=0, band_gain=0, offset=0, air=0, holes=0)
@@ -126,3 +129,30 @@ def test_a_band_that_is_absent_in_either_is_absent_after_pasting() -> None:
 def test_without_a_cloud_nothing_is_pasted() -> None:
     pair = np.full((1, 32, 32), 0.1, np.float32), np.ones((32, 32), np.uint8)
     assert paste(pair, (pair[0] + 1, pair[1])) is pair
+
+
+def test_terrain_moves_with_the_pixels_and_is_absent_where_it_is_not_known() -> None:
+    drawn = chip()
+    ground = np.stack([np.where(drawn.possible == 2, value, 0.0) for value in (1.0, 2.0, 3.0)]).astype(np.float16)
+    ground[:, drawn.possible == 0] = np.nan
+    shaped = replace(drawn, terrain=ground)
+    for seed in range(8):
+        plan = replace(STILL, without_terrain=0.0)
+        image, possible = augment(shaped, NAMES, plan, np.random.default_rng(seed), terrain=TERRAIN_LAYERS)
+        assert image.shape[0] == len(NAMES) + 3
+        np.testing.assert_array_equal(image[-1] == 3.0, possible == 2)
+        np.testing.assert_array_equal(image[-3] == ABSENT, possible == 0)
+    for left_out in (drawn, shaped):
+        plan = replace(STILL, without_terrain=1.0)
+        image, _ = augment(left_out, NAMES, plan, np.random.default_rng(0), terrain=TERRAIN_LAYERS)
+        assert (image[-3:] == ABSENT).all()
+
+
+def test_pasted_clouds_leave_the_terrain_as_it_is() -> None:
+    below = np.zeros((4, 16, 16), np.float32), np.ones((16, 16), np.uint8)
+    above = np.ones((4, 16, 16), np.float32), np.ones((16, 16), np.uint8)
+    above[1][:4, :4] = 2
+    image, possible = paste(below, above, layers=3)
+    assert (possible == 2).any()
+    assert image[:3].max() == 1.0
+    assert (image[3] == 0).all()

@@ -53,3 +53,16 @@ def test_a_chip_depends_on_the_seed_and_its_number_alone() -> None:
     same(short, long[:2])
     other = make_bank(replace(PLAN, simulated=2, on_real=0, seed=8), WANT, ())
     assert any((one.stored != two.stored).any() for one, two in zip(short, other, strict=True))
+
+
+def test_simulated_chips_bring_the_shape_of_their_ground_where_it_is_wanted(chips: Path) -> None:
+    images = read_clear_images(chips, size=32)
+    bank = make_bank(PLAN, WANT, images, terrain=True)
+    same(bank, make_bank(PLAN, WANT, images))
+    assert all(chip.terrain is None for chip in bank[5:])
+    for chip in bank[:5]:
+        assert chip.terrain is not None
+        assert chip.terrain.shape == (3, 32, 32)
+        assert np.isfinite(chip.terrain).all()
+        assert chip.terrain[0].min() >= 0
+        assert 0 <= chip.terrain[2].min() <= chip.terrain[2].max() <= 1

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,3 +202,30 @@ def test_the_real_training_chips_can_be_read(real_data: Path) -> None:
     for chip in read:
         assert chip.stored.shape == (len(WANT), *chip.possible.shape)
         assert chip.possible.max() <= 0b1111
+
+
+def test_a_stored_elevation_becomes_terrain_and_one_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    arrays_of: dict[str, Any] = {
+        "bands": np.full((2, 8, 8), 1000, np.int16),
+        "band_names": np.array(["red", "nir"]),
+        "common_names": np.array(["red", "nir"]),
+        "wavelength_nm": np.array([660.0, 850.0], np.float32),
+        "mask": np.zeros((8, 8), np.uint8),
+        "sza": np.float32(30.0),
+        "saa": np.float32(90.0),
+    }
+    dem = np.repeat(np.arange(8, dtype=np.float32)[None] * 3, 8, axis=0)
+    row = {"file": "a.npz", "labels": "human", "gsd_m": 30, "shadow_labelled": True}
+    (tmp_path / "manifest.json").write_text(json.dumps([row]), "utf-8")
+    np.savez(tmp_path / "a.npz", **arrays_of, dem=dem)
+    (chip,) = read_chips(tmp_path, WANT, terrain=True)
+    assert chip.terrain is not None
+    np.testing.assert_allclose(chip.terrain[1].astype(np.float32), 0.1, atol=1e-3)
+    cosine = (np.cos(np.radians(30)) - np.sin(np.radians(30)) * 0.1) / np.sqrt(1.01)
+    np.testing.assert_allclose(chip.terrain[2].astype(np.float32), cosine, atol=1e-3)
+    assert read_chips(tmp_path, WANT)[0].terrain is None
+    np.savez(tmp_path / "a.npz", **arrays_of, dem=np.full((8, 8), np.nan, np.float32))
+    assert read_chips(tmp_path, WANT, terrain=True)[0].terrain is None
+    np.savez(tmp_path / "a.npz", **arrays_of, dem=dem[:4])
+    with pytest.raises(TrainingError, match="expected dem of shape"):
+        read_chips(tmp_path, WANT, terrain=True)

@@ -74,7 +74,9 @@ def test_a_recipe_with_members_is_one_of_an_ensemble(tmp_path: Path) -> None:
         ("steps = 4", "steps = 0", "steps and batch must be at least 1."),
         ("steps = 4", 'steps = "many"', "steps must be a whole number, got 'many'."),
         ("simulated = 2", "simulated = 2\nreal = 0.9\nground = 0.2", "shares, together at most 1, got 0.9, 0.2."),
-        ("crop = 32", "crop = 96", "crop must be a multiple of 32 px, at most"),
+        ("crop = 32", "crop = 96", "crop and [ensemble] sides must be multiples of 32 px up to"),
+        ("steps = 4", "steps = 4\nsides = [32, 48]", "crop and [ensemble] sides must be multiples of 32 px up to"),
+        ("steps = 4", "steps = 4\nsides = [0.5]", "sides must be a list of whole numbers, got [0.5]."),
     ],
 )
 def test_a_wrong_recipe_is_refused_by_name(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -119,6 +121,12 @@ def test_a_batch_depends_on_its_seed_alone_and_holds_every_band(
     assert possible.shape == (2, 32, 32)
     assert weight.shape == (2,)
     assert not (images == -1.0).all(dim=3).all(dim=2).any()
+
+
+def test_batches_of_several_sides_have_as_many_pixels(tiny: EnsembleRecipe, coarse_pools: CoarsePools) -> None:
+    several = replace(tiny, ensemble=replace(tiny.ensemble, batch=4, sides=(32, 64)))
+    shapes = {tuple(draw_batch(several, coarse_pools, np.random.default_rng(seed))[1].shape) for seed in range(8)}
+    assert shapes == {(4, 32, 32), (1, 64, 64)}
 
 
 def test_the_loss_is_of_certain_pixels_alone() -> None:

@@ -99,8 +99,15 @@ def test_ensemble_and_members_are_scored_on_every_set(
     assert (real.ensemble["cloud_f2"] or 0.0) > 0.9
     assert (real.members["low"]["cloud_precision"] or 0.0) < 0.9
     assert 0.0 <= (real.ensemble["uncertainty_auroc"] or 0.0) <= 1.0
+    low = real.gains["low"]
+    assert low.verdict == "better"
+    assert low.difference == pytest.approx(
+        (real.ensemble["cloud_f2"] or 0.0) - (real.members["low"]["cloud_f2"] or 0.0)
+    )
+    ends = real.ensemble["cloud_f2_low"], real.ensemble["cloud_f2_high"]
+    assert (ends[0] or 0.0) <= (real.ensemble["cloud_f2"] or 0.0) <= (ends[1] or 0.0)
     record = real.to_dict()
-    assert set(record) == {"title", "scenes", "ensemble", "members", "best_member", "report"}
+    assert set(record) == {"title", "scenes", "ensemble", "members", "best_member", "gains", "report"}
     assert record["report"]["predictor"]["options"]["thresholds"] == {"cloud": 0.5}
 
 

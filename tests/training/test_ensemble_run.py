@@ -53,10 +53,13 @@ def test_the_package_holds_every_member_twice_and_what_mlstac_needs(package: Pat
 def test_the_record_says_what_the_weights_depend_on_and_how_they_do(package: Path, coarse_folder: Path) -> None:
     record = json.loads((package / "evaluation.json").read_text("utf-8"))
     assert record["data_sha256"]["cloudy-1.npz"] == file_hash(coarse_folder / "cloudy-1.npz")
-    assert set(record["thresholds"]) == {"ensemble", *MEMBERS}
+    assert set(record["thresholds"]) == set(record["f2_on_chips_for_thresholds"]) == {"ensemble", *MEMBERS}
     (judged,) = record["judged"]
     assert set(judged["members"]) == set(MEMBERS)
     assert judged["best_member"] in MEMBERS
+    gain = judged["gains"][judged["best_member"]]
+    best = judged["members"][judged["best_member"]]["cloud_f2"]
+    assert gain["difference"] == pytest.approx(judged["ensemble"]["cloud_f2"] - best)
     assert judged["report"]["kind"] == "undercast-evaluation"
 
 
@@ -64,6 +67,8 @@ def test_the_card_has_the_figures_and_the_sources(package: Path) -> None:
     text = (package / "card.md").read_text("utf-8")
     assert "### Simulated scenes of SPOT-VGT and PROBA-V (4 scenes)" in text
     assert "| ensemble | " in text
+    assert "| what the ensemble adds |" in text
+    assert any(f"beforehand, it was {name}" in text for name in MEMBERS)
     assert "| drawn | not stated |" in text
 
 
@@ -88,7 +93,9 @@ def test_thresholds_are_those_with_the_best_f_score() -> None:
     stored[1, :16] = 4000  # probability 0.27
     stored[1, 16:] = 2000  # probability 0.05
     possible = np.where(np.arange(32)[:, None] < 16, 0b0110, 0b1001).astype(np.uint8).repeat(32, axis=1)
-    chosen = choose_thresholds({"red": Layer(1)}, [Chip(name="n", source="s", stored=stored, possible=possible)])
+    chip = Chip(name="n", source="s", stored=stored, possible=possible)
+    chosen, reached = choose_thresholds({"red": Layer(1)}, [chip])
+    assert reached == {"": 1.0, "red": 1.0}
     for name in ("", "red"):
         assert chosen[name]["standard"] == {"cloud": 0.5}
         for preset in ("f2", "balanced"):
@@ -101,7 +108,7 @@ def test_the_ensembles_threshold_is_on_the_mean_of_the_members() -> None:
     possible = np.full((32, 32), 0b0110, np.uint8)
     chip = Chip(name="n", source="s", stored=stored, possible=possible)
     rest = replace(chip, possible=np.full((32, 32), 0b1001, np.uint8), stored=np.zeros_like(stored))
-    chosen = choose_thresholds({"red": Layer(1), "blue": Layer(0)}, [chip, rest])
+    chosen, _ = choose_thresholds({"red": Layer(1), "blue": Layer(0)}, [chip, rest])
     assert chosen[""]["balanced"]["cloud"] < 0.5
     assert torch.sigmoid(torch.tensor(4.0)) / 2 > chosen[""]["balanced"]["cloud"]
 

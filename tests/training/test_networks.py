@@ -82,3 +82,25 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
         build("nowhere", bands=3, classes=4)
     with pytest.raises(UsageError):
         check_architecture("nowhere")
+
+
+def test_a_new_terrain_branch_changes_nothing_and_a_trained_one_tells_absence_by_itself() -> None:
+    torch.manual_seed(0)
+    plain = build(SMALL, bands=3, classes=4).eval()
+    taught = build(SMALL, bands=3, classes=4, terrain=3).eval()
+    taught.load_state_dict(plain.state_dict(), strict=False)
+    image, terrain = picture(), torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(taught(torch.cat([image, terrain], dim=1)), plain(image))
+        for name, weights in taught.named_parameters():
+            if name.startswith("terrain."):
+                weights.add_(0.05 * torch.randn_like(weights))
+        given = taught(torch.cat([image, terrain], dim=1))
+        absent = taught(torch.cat([image, torch.full_like(terrain, -1.0)], dim=1))
+        assert not torch.allclose(given, absent, atol=1e-4)
+        torch.testing.assert_close(taught(image), absent, rtol=0, atol=0)
+
+
+def test_an_architecture_without_a_terrain_branch_refuses_terrain() -> None:
+    with pytest.raises(UsageError, match="takes no terrain"):
+        build(next(name for name in ARCHITECTURES if "spectral" not in name), bands=3, classes=4, terrain=3)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from undercast.training.chips import STORED_NODATA, Chip
-from undercast.training.operating_point import choose_presets
+from undercast.training.operating_point import chip_probabilities, choose_presets
 
 NAMES = ("blue", "green", "red", "nir")
 
@@ -54,3 +56,19 @@ def test_without_trusted_clouds_the_threshold_is_a_half() -> None:
     empty.stored[:, 0, 0] = STORED_NODATA
     expected = {"balanced": {"cloud": 0.5}, "f2": {"cloud": 0.5}}
     assert choose_presets([(Brightness(), [weak, empty])], NAMES) == expected
+
+
+def test_a_chips_terrain_follows_its_bands() -> None:
+    drawn = chip([0.1, 0.9], [1, 2])
+    ground = np.array([[[0.5, np.nan]]] * 3, np.float16)
+    seen: list[Tensor] = []
+
+    class Watching(nn.Module):
+        def forward(self, given: Tensor) -> Tensor:
+            seen.append(given)
+            return given[:, :4]
+
+    chip_probabilities(Watching(), replace(drawn, terrain=ground), [True] * 4)
+    chip_probabilities(Watching(), drawn, [True] * 4)
+    assert [given.shape[1] for given in seen] == [7, 4]
+    assert seen[0][0, 4:, 0, :2].tolist() == [[0.5, -1.0]] * 3

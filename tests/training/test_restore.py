@@ -14,7 +14,9 @@ from torch import nn
 from undercast.errors import TrainingError
 from undercast.models.package import find_package, read_package
 from undercast.models.trust.weights import verified_bytes
-from undercast.training.restore import folded, restore
+from undercast.training.export import to_onnx
+from undercast.training.networks import build
+from undercast.training.restore import _stored, folded, restore
 
 
 def test_the_restored_embedded_model_ranks_classes_as_the_package_does() -> None:
@@ -50,3 +52,19 @@ def test_an_architecture_that_is_not_known_and_weights_that_do_not_fit_are_refus
         restore(replace(package, properties={**package.properties, "mlm:architecture": "u-network"}))
     with pytest.raises(TrainingError, match=r"expected weights .* got "):
         restore(replace(package, properties={**package.properties, "mlm:architecture": "spectral-spatial-small"}))
+
+
+def test_weights_with_terrain_come_back_and_others_can_be_given_a_branch_that_says_nothing() -> None:
+    torch.manual_seed(0)
+    network = build("spectral-spatial-small", bands=3, classes=4, terrain=3)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.add_(0.01 * torch.randn_like(weights))
+    stored = _stored(to_onnx(network.eval(), 6))
+    for key, value in folded(network).state_dict().items():
+        np.testing.assert_allclose(stored[key].reshape(value.shape), value.numpy(), atol=1e-3)
+    package = read_package(find_package("embedded"))
+    taught, image = restore(package, terrain=True).eval(), torch.rand(1, len(package.spec.bands), 64, 64)
+    with torch.no_grad():
+        given = torch.cat([image, torch.rand(1, 3, 64, 64)], dim=1)
+        torch.testing.assert_close(taught(given), restore(package).eval()(image))

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from undercast.classes import THICK_CLOUD, THIN_CLOUD
-from undercast.errors import BandError, OutputExistsError, TrainingError
+from undercast.errors import BandError, OutputExistsError, TrainingError, UsageError
 from undercast.evaluation.intervals import IntervalOptions, interval, resamples
 from undercast.evaluation.packages import TRAINING_KEY, evaluation_record
 from undercast.model_spec import ModelBand, ModelSpec
@@ -24,7 +25,7 @@ from undercast.simulation.sensor import observe
 from undercast.training import calibration
 from undercast.training.adaptation import AdaptationPlan, Adapted, plan_adaptation
 from undercast.training.adaptation_card import SEEN_FIRST, card_of, described
-from undercast.training.bank import BankPlan, make_bank
+from undercast.training.bank import BankPlan, make_bank, terrain_of
 from undercast.training.calibration import Calibrated
 from undercast.training.chips import STORED_NODATA, Chip, arrange, to_stored
 from undercast.training.export import to_onnx
@@ -32,6 +33,7 @@ from undercast.training.loop import Pools, make_pools, train
 from undercast.training.operating_point import Judge, chip_probabilities, choose_presets, f_beta
 from undercast.training.recipe import DataPlan, ModelPlan, OptimisePlan, Recipe
 from undercast.training.restore import restore
+from undercast.types import TERRAIN_LAYERS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,6 +42,8 @@ JUDGED_PX = 192
 """Side of the scenes that judge, in pixels."""
 JUDGES_SEED = 7_000_003
 """Seed of these scenes."""
+WITH_DEM = "adapted_with_dem"
+"""Name of the figures of an adapted network that is told the terrain."""
 FINEST, COARSEST = 10.0, 60.0
 """Range of the ground sample distance of these scenes, in metres."""
 
@@ -70,6 +74,8 @@ class AdaptOptions:
     """Side of the chips that are made, in pixels."""
     learning_rate: float = 3e-4
     """Highest learning rate; a tenth of it for the encoder."""
+    terrain: bool = False
+    """Whether a model that takes no terrain is taught to; one that does goes on to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,8 @@ class Adaptation:
     plan: AdaptationPlan
     """How the bands are matched."""
     figures: Mapping[str, Any]
-    """Cloud F2 with intervals on the judging scenes: ``original``, ``matched``, ``adapted``, and their differences."""
+    """Cloud F2 with intervals on the judging scenes: ``original``, ``matched``, ``adapted``, with terrain also
+    ``adapted_with_dem``, and their differences."""
 
 
 def adapt(
@@ -117,10 +124,13 @@ def adapt(
         msg = f"model package {out} exists already. Remove it first, or write to another folder."
         raise OutputExistsError(msg)
     how, tell = options or AdaptOptions(), progress or (lambda _what, _done, _total: None)
+    if how.terrain and not how.steps:
+        msg = "a model learns what terrain means only in training: expected 1 step or more with terrain, got 0."
+        raise UsageError(msg)
     package = read_package(find_package(model))
     sensor = load_sensor(to)
     plan = plan_adaptation(package.spec, sensor)
-    original = restore(package)
+    original = restore(package, terrain=how.terrain)
     matched = Adapted(original, plan).eval()
     recipe = recipe_of(package, plan, how, to)
     pools = _pools(recipe, data, plan, how, tell)
@@ -132,7 +142,11 @@ def adapt(
         ).network
     tell("judging", 0, 1)
     tuning, judging = _views(package.spec, plan, how)
-    figures = _figures({"original": original, "matched": matched, "adapted": network}, tuning, judging)
+    networks = {"original": original, "matched": matched, "adapted": network}
+    if recipe.model.terrain:
+        networks[WITH_DEM] = network
+    figures = _figures(networks, tuning, judging)
+    channels = len(plan.used) + len(recipe.model.terrain)
     judges: list[Judge] = [(network, [view.target for view in tuning])]
     everything = (frozenset(recipe.model.bands),)
     found = calibration.fit(judges, recipe.model.bands, everything)
@@ -149,7 +163,7 @@ def adapt(
         "presets": presets,
         "held_out_simulated": figures,
     }
-    weights = to_onnx(calibrated, len(plan.used))
+    weights = to_onnx(calibrated, channels)
     details = PackageDetails(
         architecture=recipe.model.architecture,
         created=datetime.now(tz=UTC),
@@ -177,6 +191,7 @@ def recipe_of(package: ModelPackage, plan: AdaptationPlan, how: AdaptOptions, to
             architecture=str(package.properties["mlm:architecture"]),
             bands=names,
             required=names,
+            terrain=TERRAIN_LAYERS if how.terrain or package.spec.terrain else (),
         ),
         optimise=OptimisePlan(
             steps=max(how.steps, 1),
@@ -207,6 +222,7 @@ class _View:
 
     source: Chip
     target: Chip
+    terrain: NDArray[np.float16]
 
 
 def _pools(recipe: Recipe, data: Path | None, plan: AdaptationPlan, how: AdaptOptions, tell: Progress) -> Pools:
@@ -215,7 +231,8 @@ def _pools(recipe: Recipe, data: Path | None, plan: AdaptationPlan, how: AdaptOp
 
     if data is None:
         alone = replace(recipe.bank, on_real=0)
-        bank = make_bank(alone, plan.used, (), simulating) if how.steps else []
+        terrain = bool(recipe.model.terrain)
+        bank = make_bank(alone, plan.used, (), simulating, terrain=terrain) if how.steps else []
         return Pools(real=[], on_real=[], simulated=bank, validation=bank[:8], hashes={})
     pools = make_pools(recipe, data, simulating)
     real = [chip for chip in pools.real if _has_all(chip)]
@@ -248,6 +265,7 @@ def _views(spec: ModelSpec, plan: AdaptationPlan, how: AdaptOptions) -> tuple[li
             _View(
                 source=_chip(scene, first, [row.band for row in spec.bands], number, rng),
                 target=_chip(scene, plan.sensor, plan.used, number, rng),
+                terrain=terrain_of(scene, rng),
             )
         )
     return views[::2], views[1::2]
@@ -275,9 +293,7 @@ def _figures(networks: Mapping[str, nn.Module], tuning: Sequence[_View], judging
     """Give each network's cloud F2, at its own best threshold on the scenes to tune on, and the differences."""
     counts: dict[str, Any] = {}
     for name, network in networks.items():
-        tuned, judged = (
-            [view.source if name == "original" else view.target for view in views] for views in (tuning, judging)
-        )
+        tuned, judged = ([_seen(name, view) for view in views] for views in (tuning, judging))
         layers = [str(place) for place in range(len(tuned[0].stored))]
         threshold = choose_presets([(network, tuned)], layers, (frozenset(layers),))["f2"]["cloud"]
         counts[name] = np.stack([_counts(network, chip, threshold) for chip in judged])
@@ -298,6 +314,13 @@ def _figures(networks: Mapping[str, nn.Module], tuning: Sequence[_View], judging
     }
 
 
+def _seen(name: str, view: _View) -> Chip:
+    """Give a scene as one of the networks is judged by it."""
+    if name == "original":
+        return view.source
+    return replace(view.target, terrain=view.terrain) if name == WITH_DEM else view.target
+
+
 def _counts(network: nn.Module, chip: Chip, threshold: float) -> Any:
     probability = chip_probabilities(network, chip, [True] * len(chip.stored))[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0)
     bits = np.uint8((1 << THICK_CLOUD) | (1 << THIN_CLOUD))
@@ -316,6 +339,7 @@ def _spec(
         version=recipe.model.version,
         title=recipe.model.title,
         bands=tuple(ModelBand(band=band) for band in plan.used),
+        terrain=tuple(layer for layer in TERRAIN_LAYERS if layer in recipe.model.terrain),
         temperature=1.0,
         presets=presets,
         preset="f2",

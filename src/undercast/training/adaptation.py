@@ -104,10 +104,16 @@ class Adapted(nn.Module):
         self.register_buffer("weights", torch.from_numpy(plan.matrix)[:, :, None, None])
 
     def forward(self, reflectance: Tensor) -> Tensor:
-        """Give logits ``(batch, class, y, x)`` of the sensor's used bands ``(batch, band, y, x)``, -1 where absent."""
+        """Give logits ``(batch, class, y, x)``.
+
+        Takes the sensor's used bands ``(batch, band, y, x)``, -1 where absent; terrain may follow them.
+        """
         weights: Tensor = self.weights  # type: ignore[assignment]
+        used = weights.shape[1]
+        reflectance, terrain = reflectance[:, :used], reflectance[:, used:]
         there = (reflectance > ABSENT / 2).to(reflectance.dtype)
         known = nn.functional.conv2d(there, weights)
         mixed = nn.functional.conv2d(reflectance * there, weights) / known.clamp(min=1e-3)
-        logits: Tensor = self.network(torch.where(known > 0, mixed, torch.full_like(mixed, ABSENT)))
+        as_trained = torch.where(known > 0, mixed, torch.full_like(mixed, ABSENT))
+        logits: Tensor = self.network(torch.cat([as_trained, terrain], dim=1) if terrain.shape[1] else as_trained)
         return logits

@@ -38,7 +38,9 @@ def card_of(recipe: Recipe, plan: AdaptationPlan, record: Mapping[str, Any]) -> 
             ("original", f"the original, with all bands of {SEEN_FIRST}"),
             ("matched", f"the original, with the bands of {plan.sensor.id}"),
             ("adapted", "this model"),
+            ("adapted_with_dem", "this model, told the terrain (simulated, as the scenes are)"),
         )
+        if name in found["cloud_f2"]
     )
     return f"""# {recipe.model.title}, {recipe.model.version}
 

@@ -8,12 +8,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from undercast.bands import band_from_name
 from undercast.classes import CLEAR
 from undercast.simulation.fields import blur
 from undercast.training.chips import STORED_NODATA, STORED_SCALE, Chip
-from undercast.types import Float32, UInt8
+from undercast.types import TERRAIN_LAYERS, Float32, UInt8
 
 ABSENT = -1.0
 """Network input of an absent band or a pixel without data."""
@@ -26,11 +27,11 @@ MOST_PASTED = 0.8
 """Share of a chip that clouds pasted onto it cover at most."""
 
 BAND_SETS: tuple[tuple[frozenset[str] | None, float], ...] = (
-    (None, 0.42),
-    (frozenset({"blue", "green", "red", "nir", "swir16", "swir22"}), 0.20),
-    (frozenset({"green", "red", "nir"}), 0.10),
-    (frozenset({"blue", "green", "red", "nir"}), 0.12),
-    (frozenset({"blue", "red", "nir", "swir16"}), 0.10),
+    (None, 0.32),
+    (frozenset({"blue", "green", "red", "nir", "swir16", "swir22"}), 0.22),
+    (frozenset({"green", "red", "nir"}), 0.16),
+    (frozenset({"blue", "green", "red", "nir"}), 0.13),
+    (frozenset({"blue", "red", "nir", "swir16"}), 0.11),
     (frozenset({"green", "red", "nir", "swir16"}), 0.06),
 )
 """Bands that are kept (None: all), and how often; the sets are those of real sensors."""
@@ -57,10 +58,18 @@ class AugmentPlan:
     cube of the wavelength (assumption)."""
     holes: float = 0.12
     """Chance of an area without data."""
+    without_terrain: float = 0.5
+    """Share of the chips whose terrain a model that takes it does not get to see."""
 
 
 def augment(
-    chip: Chip, names: Sequence[str], plan: AugmentPlan, rng: np.random.Generator, *, all_bands: bool = False
+    chip: Chip,
+    names: Sequence[str],
+    plan: AugmentPlan,
+    rng: np.random.Generator,
+    *,
+    all_bands: bool = False,
+    terrain: Sequence[str] = (),
 ) -> tuple[Float32, UInt8]:
     """Cut, resample and vary one chip.
 
@@ -70,12 +79,13 @@ def augment(
         plan: How strongly.
         rng: Source of randomness.
         all_bands: Let no band go missing: the network needs them all.
+        terrain: Which of ``TERRAIN_LAYERS`` the network takes, after the bands.
 
     Returns:
-        Network input ``(band, crop, crop)`` with ``ABSENT`` where there is nothing, and possible sets
+        Network input ``(band and terrain, crop, crop)`` with ``ABSENT`` where there is nothing, and possible sets
         ``(crop, crop)``.
     """
-    stored, possible = _cut(chip, plan, rng)
+    stored, possible, ground = _cut(chip, plan, rng)
     missing = stored == STORED_NODATA
     values = stored * np.float32(STORED_SCALE)
     layers = len(values)
@@ -92,6 +102,8 @@ def augment(
         hole = _hole(plan.crop, rng)
         values[:, hole] = ABSENT
         possible = np.where(hole, np.uint8(0), possible)
+    if terrain:
+        values = np.concatenate([values, _seen_terrain(ground, terrain, plan, rng)])
     turns = int(rng.integers(4))
     values, possible = np.rot90(values, turns, (1, 2)), np.rot90(possible, turns)
     if rng.random() < 0.5:
@@ -99,17 +111,36 @@ def augment(
     return np.ascontiguousarray(values, np.float32), np.ascontiguousarray(possible)
 
 
-def _cut(chip: Chip, plan: AugmentPlan, rng: np.random.Generator) -> tuple[np.ndarray[Any, Any], UInt8]:
-    """Cut a square and resample it to ``crop`` px: nearest when it grows, means of blocks when it shrinks."""
-    stored, possible = chip.stored, chip.possible
+def _seen_terrain(
+    ground: NDArray[np.float16] | None, wanted: Sequence[str], plan: AugmentPlan, rng: np.random.Generator
+) -> Float32:
+    """Give the terrain that a network gets to see: none at times, and with holes at times."""
+    if ground is None or rng.random() < plan.without_terrain:
+        return np.full((len(wanted), plan.crop, plan.crop), ABSENT, np.float32)
+    places = [place for place, layer in enumerate(TERRAIN_LAYERS) if layer in wanted]
+    layers = ground[places].astype(np.float32)
+    if rng.random() < plan.holes:
+        layers[:, _hole(plan.crop, rng)] = np.nan
+    return np.where(np.isfinite(layers), layers, np.float32(ABSENT))
+
+
+def _cut(
+    chip: Chip, plan: AugmentPlan, rng: np.random.Generator
+) -> tuple[np.ndarray[Any, Any], UInt8, NDArray[np.float16] | None]:
+    """Cut a square and resample it to ``crop`` px: nearest when it grows, means of blocks when it shrinks.
+
+    The shape of the ground is cut alike, always to the nearest pixel.
+    """
+    stored, possible, ground = chip.stored, chip.possible, chip.terrain
     height, width = possible.shape
     side = round(plan.crop * rng.uniform(plan.smallest, plan.largest)) if rng.random() < 0.6 else plan.crop
     side = min(side, height, width)
     row, col = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
     stored = stored[:, row : row + side, col : col + side]
     possible = possible[row : row + side, col : col + side]
+    ground = None if ground is None else ground[:, row : row + side, col : col + side]
     if side == plan.crop:
-        return stored, possible
+        return stored, possible, ground
     index = np.minimum((np.arange(plan.crop) + 0.5) * side / plan.crop, side - 1).astype(np.intp)
     shrunk = stored[:, index][:, :, index]
     if side > plan.crop:
@@ -118,14 +149,16 @@ def _cut(chip: Chip, plan: AugmentPlan, rng: np.random.Generator) -> tuple[np.nd
         both = (shrunk != STORED_NODATA) & (other != STORED_NODATA)
         mean = ((shrunk.astype(np.int32) + other) // 2).astype(np.int16)
         shrunk = np.where(both, mean, shrunk)
-    return shrunk, possible[index][:, index]
+    return shrunk, possible[index][:, index], None if ground is None else ground[:, index][:, :, index]
 
 
-def paste(onto: tuple[Float32, UInt8], other: tuple[Float32, UInt8]) -> tuple[Float32, UInt8]:
+def paste(
+    onto: tuple[Float32, UInt8], other: tuple[Float32, UInt8], *, layers: int | None = None
+) -> tuple[Float32, UInt8]:
     """Paste the clouds and shadows of one augmented chip, and what is close to them, onto another.
 
     A band that is absent in either is absent in what comes out. Chips without a cloud to paste, or nearly full of
-    them, leave the first as it is.
+    them, leave the first as it is. Only the first ``layers`` of the image are pasted (None: all): the terrain stays.
     """
     (below, possible), (image, sets) = onto, other
     known = (sets > 0) & (sets & (1 << CLEAR) == 0)
@@ -135,6 +168,8 @@ def paste(onto: tuple[Float32, UInt8], other: tuple[Float32, UInt8]) -> tuple[Fl
     pasted = np.where(region, image, below)
     absent = (image == ABSENT).all(axis=(1, 2)) | (below == ABSENT).all(axis=(1, 2))
     pasted[absent] = ABSENT
+    if layers is not None:
+        pasted[layers:] = below[layers:]
     return pasted, np.where(region, sets, possible)
 
 

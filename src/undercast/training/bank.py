@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from undercast.bands import Band
 from undercast.sensors import Sensor, load_sensor
 from undercast.simulation.scenes import Simulated, simulate
+from undercast.terrain import north_up, terrain_layers
 from undercast.training.chips import Chip, ClearImage, arrange, to_stored
 
 SENSOR_CHANCES: dict[str, float] = {
@@ -32,6 +34,10 @@ SENSOR_CHANCES: dict[str, float] = {
 SHARE_OF_ONE = 0.7
 """Share of the simulated chips that are of the one sensor that a plan names; the others keep what holds for all sensors
 from being forgotten."""
+
+
+LOWEST_GROUND_M = (0.0, 1500.0)
+"""Range of the height of a simulated ground's lowest place, in metres (assumption)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +63,20 @@ def make_bank(
     want: Sequence[Band],
     images: Sequence[ClearImage],
     progress: Callable[[int, int], None] | None = None,
+    *,
+    terrain: bool = False,
 ) -> list[Chip]:
-    """Make the bank; the outcome does not depend on the number of workers."""
+    """Make the bank; the outcome does not depend on the number of workers.
+
+    Args:
+        plan: How many, and how.
+        want: Bands of the model.
+        images: Real backgrounds.
+        progress: Is told how many chips are done, and how many there are.
+        terrain: Whether the shape of the ground is wanted; chips on real backgrounds have none.
+    """
     total = plan.simulated + plan.on_real
-    make = partial(_make, plan=plan, want=tuple(want), images=tuple(images) if images else ())
+    make = partial(_make, plan=plan, want=tuple(want), images=tuple(images) if images else (), terrain=terrain)
     chips: list[Chip] = []
     if plan.workers <= 1:
         results = map(make, range(total))
@@ -92,7 +108,7 @@ def _tell(progress: Callable[[int, int], None] | None, done: int, total: int) ->
         progress(done, total)
 
 
-def _make(index: int, *, plan: BankPlan, want: tuple[Band, ...], images: tuple[ClearImage, ...]) -> Chip:
+def _make(index: int, *, plan: BankPlan, want: tuple[Band, ...], images: tuple[ClearImage, ...], terrain: bool) -> Chip:
     rng = np.random.default_rng((plan.seed, index))
     if index >= plan.simulated and images:
         image = _draw_image(images, rng)
@@ -105,7 +121,14 @@ def _make(index: int, *, plan: BankPlan, want: tuple[Band, ...], images: tuple[C
         gsd = float(rng.choice([333.0, 1000.0])) if gsd is None else gsd
         made = simulate(sensor, seed=rng, size=plan.size, gsd=gsd)
         source, ground = "simulated", ""
-    return _chip(made, want, name=f"{plan.seed}:{index}:{ground}", source=source)
+    chip = _chip(made, want, name=f"{plan.seed}:{index}:{ground}", source=source)
+    return replace(chip, terrain=terrain_of(made, rng)) if terrain and not ground else chip
+
+
+def terrain_of(made: Simulated, rng: np.random.Generator) -> NDArray[np.float16]:
+    """Give the shape of a simulated ground, whose lowest place lies at a random height above the sea."""
+    raised = made.elevation - made.elevation.min() + np.float32(rng.uniform(*LOWEST_GROUND_M))
+    return terrain_layers(np.pad(raised, 1, mode="wrap"), north_up(made.gsd), made.sun).astype(np.float16)
 
 
 def _draw_sensor(plan: BankPlan, rng: np.random.Generator) -> Sensor:

@@ -23,8 +23,10 @@ from undercast.evaluation.manifest import (
     level_of,
     possible_sets,
 )
+from undercast.scene import SunAngles
 from undercast.sensors import Optics, Sensor
 from undercast.simulation.scenes import Background
+from undercast.terrain import north_up, terrain_layers, widened
 from undercast.types import Float32, UInt8
 from undercast.weak_labels.chip_format import STORED_NODATA, STORED_SCALE, are_sets, labelled, to_stored
 
@@ -66,6 +68,9 @@ class Chip:
     """Weight of its pixels in the loss."""
     hardness: float = 1.0
     """How often it is drawn, over others of its kind and source."""
+    terrain: NDArray[np.float16] | None = None
+    """The ground's shape, ``(layer, y, x)``: ``TERRAIN_LAYERS`` as ``terrain_layers`` gives them, NaN where they are
+    not known; None: it is not known at all, or not wanted."""
 
 
 def arrange(stored: NDArray[np.int16], have: Sequence[Band], want: Sequence[Band]) -> Any:
@@ -126,13 +131,36 @@ def _reflectance(stored: NDArray[np.int16]) -> Float32:
     return np.where(stored == STORED_NODATA, np.float32(np.nan), values).astype(np.float32)
 
 
-def read_chips(folder: Path, want: Sequence[Band], *, leave_out: Sequence[str] = ()) -> list[Chip]:
+def _terrain(path: Path, gsd: float) -> NDArray[np.float16] | None:
+    """Read the ground's shape of a stored chip; None where it has no ``dem``, or its pixels no size.
+
+    Raises:
+        TrainingError: If it does not fit the chip.
+    """
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        if "dem" not in arrays or not gsd:
+            return None
+        dem, shape = arrays["dem"], arrays["bands"].shape[1:]
+        angles = [float(arrays[name]) for name in ("sza", "saa") if name in arrays and arrays[name].ndim == 0]
+    if dem.shape != shape or dem.dtype.kind not in "fiu" or min(shape) < 2:
+        msg = f"chip {path}: expected dem of shape {shape} in metres, got {dem.dtype} {dem.shape}."
+        raise TrainingError(msg)
+    if not np.isfinite(dem).any():
+        return None
+    sun = SunAngles(zenith=angles[0], azimuth=angles[1]) if len(angles) == 2 and np.isfinite(angles).all() else None
+    return terrain_layers(widened(dem.astype(np.float32)), north_up(gsd), sun).astype(np.float16)
+
+
+def read_chips(
+    folder: Path, want: Sequence[Band], *, leave_out: Sequence[str] = (), terrain: bool = False
+) -> list[Chip]:
     """Read every chip of a folder whose pixels are known.
 
     Args:
         folder: Folder with ``manifest.json`` and ``.npz`` files.
         want: Bands of the model.
         leave_out: Sources or file names that are not used (licence, or held out).
+        terrain: Whether the shape of the ground is wanted, where a chip has a ``dem``.
 
     Raises:
         TrainingError: If the folder or a file is wrong.
@@ -153,6 +181,7 @@ def read_chips(folder: Path, want: Sequence[Band], *, leave_out: Sequence[str] =
                 stored=layers,
                 possible=possible,
                 weight=RULES[kind].weight,
+                terrain=_terrain(folder / row["file"], float(row.get("gsd_m") or 0)) if terrain else None,
             )
         )
     return chips

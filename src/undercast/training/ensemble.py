@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,9 @@ class EnsemblePlan:
     """Decay of the averaged weights, which are the ones that are shipped."""
     dice: float = 0.5
     """Weight of the soft Dice loss of cloud."""
+    sides: tuple[int, ...] = ()
+    """Sides of what the members see, in pixels, drawn for each batch, because a mask's windows are of any size; as many
+    chips as leave a batch its number of pixels. Empty: the crop of ``[augment]`` alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,7 @@ def _recipe_of(table: Mapping[str, Any]) -> EnsembleRecipe:
 def _check(recipe: EnsembleRecipe) -> None:
     plan, coarse, crop = recipe.ensemble, recipe.coarse, recipe.augment.crop
     members = ", ".join(plan.members) or "none"
+    sides = (crop, *plan.sides)
     conditions = (
         (len(set(plan.members)) == len(plan.members) > 1, f"[ensemble]: members must be two or more, got {members}."),
         (min(plan.steps, plan.batch) >= 1, "[ensemble]: steps and batch must be at least 1."),
@@ -132,8 +136,9 @@ def _check(recipe: EnsembleRecipe) -> None:
             f"[coarse]: real and ground must be shares, together at most 1, got {coarse.real}, {coarse.ground}.",
         ),
         (
-            MULTIPLE <= crop <= coarse.size and crop % MULTIPLE == coarse.size % MULTIPLE == 0,
-            f"[augment]: crop must be a multiple of {MULTIPLE} px, at most [coarse] size, which must be one too.",
+            MULTIPLE <= min(sides) <= max(sides) <= coarse.size
+            and not any(side % MULTIPLE for side in (*sides, coarse.size)),
+            f"[augment] crop and [ensemble] sides must be multiples of {MULTIPLE} px up to [coarse] size, one itself.",
         ),
     )
     for fine, told in conditions:
@@ -172,7 +177,9 @@ def train_member(
     keep_freed_memory()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(plan.ema), use_buffers=True)  # type: ignore[no-untyped-call]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
+    )
     losses: list[float] = []
     began = time.monotonic()
     network.train()
@@ -200,8 +207,11 @@ def train_member(
 
 def draw_batch(recipe: EnsembleRecipe, pools: CoarsePools, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Give images, possible sets and weights of one batch."""
-    chips = [_draw(recipe.coarse, pools, rng) for _ in range(recipe.ensemble.batch)]
-    pairs = [augment(chip, BANDS, recipe.augment, rng, all_bands=True) for chip in chips]
+    plan, crop = recipe.ensemble, recipe.augment.crop
+    side = int(rng.choice(plan.sides)) if plan.sides else crop
+    varied = replace(recipe.augment, crop=side)
+    chips = [_draw(recipe.coarse, pools, rng) for _ in range(max(1, plan.batch * crop**2 // side**2))]
+    pairs = [augment(chip, BANDS, varied, rng, all_bands=True) for chip in chips]
     images = torch.from_numpy(np.stack([image for image, _ in pairs]))
     possible = torch.from_numpy(np.stack([sets for _, sets in pairs]))
     return images, possible, torch.tensor([chip.weight for chip in chips])
@@ -257,10 +267,8 @@ def certain(possible: UInt8) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]
 
 
 def _logits(network: nn.Module, images: Tensor) -> Tensor:
-    images = images.clamp(0.0, BRIGHTEST).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
-        logits: Tensor = network(images)
-    return logits.float()
+    logits: Tensor = network(images.clamp(0.0, BRIGHTEST).contiguous(memory_format=torch.channels_last))
+    return logits
 
 
 def _learning_rate(step: int, plan: EnsemblePlan) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from undercast.errors import EvaluationError
 from undercast.evaluation import metrics
 from undercast.evaluation.coarse import degraded_references, in_memory, simulated_references
+from undercast.evaluation.compare import Difference, compare
 from undercast.evaluation.evaluate import EvaluateOptions, evaluate
 from undercast.evaluation.manifest import manifest_references
 from undercast.evaluation.packages import Met, open_package
@@ -20,6 +21,8 @@ from undercast.evaluation.report import Report
 from undercast.sensors import load_sensor
 from undercast.training.coarse_chips import SENSORS
 
+MAIN = "cloud_f2"
+"""Figure that an ensemble has to be better in than its members; it comes with its interval."""
 FIGURES = ("cloud_f2", "cloud_f1", "cloud_precision", "cloud_recall")
 """Figures that members and ensemble are compared by."""
 HELD_OUT_SEED = 7_000_003
@@ -46,13 +49,15 @@ class Judged:
     """Figures of the ensemble, ``uncertainty_auroc`` among them."""
     members: Mapping[str, Mapping[str, float | None]]
     """Member -> figures."""
+    gains: Mapping[str, Difference]
+    """Member -> the ensemble's F2 less its own, with the interval of the pairs of scenes."""
     report: Report
     """Report of the ensemble."""
 
     @property
     def best_member(self) -> str:
-        """The member with the highest F2."""
-        return max(self.members, key=lambda name: self.members[name]["cloud_f2"] or 0.0)
+        """The member with the highest F2 on these very scenes: a choice that nobody can make beforehand."""
+        return max(self.members, key=lambda name: self.members[name][MAIN] or 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as JSON values."""
@@ -62,6 +67,7 @@ class Judged:
             "ensemble": dict(self.ensemble),
             "members": {name: dict(figures) for name, figures in self.members.items()},
             "best_member": self.best_member,
+            "gains": {name: gain.to_dict() for name, gain in self.gains.items()},
             "report": self.report.to_dict(),
         }
 
@@ -83,15 +89,15 @@ def judge(ensemble: Path, members: Mapping[str, Path], met: Met, data: Path | No
     found = []
     for references in judged_by(data):
         reports = {name: evaluate(one, references, options=options).report for name, one in predictors.items()}
-        figures = {name: _figures(report) for name, report in reports.items()}
-        whole = figures.pop("")
+        whole = reports.pop("")
         found.append(
             Judged(
                 title=references.name,
                 scenes=len(references),
-                ensemble={**whole, "uncertainty_auroc": uncertainty_auroc(reports[""])},
-                members=figures,
-                report=reports[""],
+                ensemble={**_figures(whole), "uncertainty_auroc": uncertainty_auroc(whole)},
+                members={name: _figures(report) for name, report in reports.items()},
+                gains={name: _gain(report, whole) for name, report in reports.items()},
+                report=whole,
             )
         )
     return found
@@ -144,4 +150,12 @@ def uncertainty_auroc(report: Report) -> float | None:
 
 
 def _figures(report: Report) -> dict[str, float | None]:
-    return {name: report.overall.values[name].value for name in FIGURES}
+    main = report.overall.values[MAIN]
+    values = {name: report.overall.values[name].value for name in FIGURES}
+    return {**values, f"{MAIN}_low": main.low, f"{MAIN}_high": main.high}
+
+
+def _gain(member: Report, ensemble: Report) -> Difference:
+    """Give what the ensemble adds to a member's F2."""
+    (found,) = (one for one in compare(member, ensemble, by=()).overall if one.name == MAIN)
+    return found

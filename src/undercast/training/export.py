@@ -57,7 +57,7 @@ def free_shapes() -> dict[int, Any]:
 def as_onnx(module: nn.Module, bands: int) -> bytes:
     """Write a module in evaluation mode as ONNX, as it is."""
     example = torch.rand(2, bands, 64, 96)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / "network.onnx"
         torch.onnx.export(
             module,
@@ -107,7 +107,7 @@ def _compare(module: nn.Module, weights: bytes, bands: int, *, allowed: float) -
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporter's chatter off the person's screen."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

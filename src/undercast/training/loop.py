@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,19 +85,20 @@ def keep_freed_memory() -> None:
 
 def make_pools(recipe: Recipe, folder: Path, progress: Callable[[int, int], None] | None = None) -> Pools:
     """Read the real chips and simulate the others."""
-    real = read_chips(folder, recipe.bands, leave_out=recipe.data.leave_out)
+    terrain = bool(recipe.model.terrain)
+    real = read_chips(folder, recipe.bands, leave_out=recipe.data.leave_out, terrain=terrain)
     images = read_clear_images(folder, size=recipe.bank.size, leave_out=recipe.data.leave_out)
     if not real or not images:
         msg = f"{folder} holds {len(real)} labelled chips and {len(images)} clear images: both are needed."
         raise TrainingError(msg)
-    bank = make_bank(recipe.bank, recipe.bands, images, progress)
+    bank = make_bank(recipe.bank, recipe.bands, images, progress, terrain=terrain)
     held = replace(recipe.bank, seed=recipe.bank.seed + VALIDATION_SEED, simulated=VALIDATION_CHIPS, on_real=0)
     used = {chip.name for chip in real} | {image.name for image in images}
     return Pools(
         real=real,
         on_real=[chip for chip in bank if chip.source == "simulated on real"],
         simulated=[chip for chip in bank if chip.source == "simulated"],
-        validation=make_bank(held, recipe.bands, ()),
+        validation=make_bank(held, recipe.bands, (), terrain=terrain),
         hashes={row["file"]: file_hash(folder / row["file"]) for row in read_manifest(folder) if row["file"] in used},
     )
 
@@ -126,14 +128,15 @@ class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     def _vary(self, chip: Chip, rng: np.random.Generator) -> tuple[Float32, UInt8]:
         """Augment a chip; onto a real one the clouds of another are pasted now and then."""
-        names, plan, all_bands = self.recipe.model.bands, self.recipe.augment, self.recipe.model.needs_all
-        pair = augment(chip, names, plan, rng, all_bands=all_bands)
+        model, plan = self.recipe.model, self.recipe.augment
+        vary = partial(augment, names=model.bands, plan=plan, rng=rng, all_bands=model.needs_all, terrain=model.terrain)
+        pair = vary(chip)
         if chip.source.startswith("simulated") or rng.random() >= self.recipe.data.paste:
             return pair
         other = self._draw_real(rng)
         if other.weight < chip.weight:
             return pair
-        return paste(pair, augment(other, names, plan, rng, all_bands=all_bands))
+        return paste(pair, vary(other), layers=len(model.bands))
 
     def _draw(self, rng: np.random.Generator) -> Chip:
         draw = rng.random()
@@ -193,7 +196,12 @@ def train(
     plan = recipe.optimise
     torch.manual_seed(plan.seed)
     network = (
-        build(recipe.model.architecture, bands=len(recipe.bands), classes=len(CLASS_NAMES))
+        build(
+            recipe.model.architecture,
+            bands=len(recipe.bands),
+            classes=len(CLASS_NAMES),
+            terrain=len(recipe.model.terrain),
+        )
         if initial is None
         else copy.deepcopy(initial)
     ).to(device)
@@ -287,7 +295,9 @@ def validate(network: nn.Module, chips: Sequence[Chip], recipe: Recipe, device: 
     plan = replace(recipe.augment, gain=0.0, band_gain=0.0, offset=0.0, holes=0.0, smallest=1.0, largest=1.0)
     for index, chip in enumerate(chips):
         rng = np.random.default_rng(index)
-        image, sets = augment(chip, recipe.model.bands, plan, rng, all_bands=recipe.model.needs_all)
+        image, sets = augment(
+            chip, recipe.model.bands, plan, rng, all_bands=recipe.model.needs_all, terrain=recipe.model.terrain
+        )
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             logits = network(torch.from_numpy(image)[None].to(device))
         certain = set_masks(torch.from_numpy(sets)[None], len(CLASS_NAMES))[0].numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -26,13 +27,16 @@ class WithProbabilities(nn.Module):
         return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
 
 
-ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "spectral-spatial": SpectralSpatial,
-    "spectral-spatial-small": lambda bands, classes: SpectralSpatial(bands, classes, (16, 24, 32, 48, 64)),
+    "spectral-spatial-small": partial(SpectralSpatial, widths=(16, 24, 32, 48, 64)),
     **VGT_ARCHITECTURES,
     **SENTINEL2_ARCHITECTURES,
 }
 """Name -> function of the numbers of bands and classes."""
+
+WITH_TERRAIN = ("spectral-spatial", "spectral-spatial-small")
+"""Those that take a number of layers of ``terrain``, too."""
 
 
 def check_architecture(name: str) -> None:
@@ -52,11 +56,22 @@ def encoder_parameters(network: nn.Module) -> list[nn.Parameter]:
     return [weights for name, weights in network.named_parameters() if name.startswith(tuple(f"{p}." for p in parts))]
 
 
-def build(name: str, *, bands: int, classes: int) -> nn.Module:
+def build(name: str, *, bands: int, classes: int, terrain: int = 0) -> nn.Module:
     """Build an architecture with random weights.
 
+    Args:
+        name: One of ``ARCHITECTURES``.
+        bands: Bands of the input.
+        classes: Layers of the output.
+        terrain: Layers of terrain that follow the bands.
+
     Raises:
-        UsageError: If the name is unknown.
+        UsageError: If the name is unknown, or the architecture takes no terrain.
     """
     check_architecture(name)
+    if terrain:
+        if name not in WITH_TERRAIN:
+            msg = f"architecture {name!r} takes no terrain. Those that do: {', '.join(WITH_TERRAIN)}"
+            raise UsageError(msg)
+        return ARCHITECTURES[name](bands, classes, terrain=terrain)
     return ARCHITECTURES[name](bands, classes)

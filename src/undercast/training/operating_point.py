@@ -76,8 +76,8 @@ def chip_logits(network: nn.Module, chip: Chip, kept: Sequence[bool]) -> Tensor:
 
     Args:
         network: Gives logits.
-        chip: Of any size.
-        kept: Which of its layers the network gets to see.
+        chip: Of any size; one with terrain is for a network that takes all of ``TERRAIN_LAYERS``.
+        kept: Which of its bands the network gets to see.
 
     Returns:
         Logits ``(class, y, x)``.
@@ -85,6 +85,9 @@ def chip_logits(network: nn.Module, chip: Chip, kept: Sequence[bool]) -> Tensor:
     values = chip.stored * np.float32(STORED_SCALE)
     values[chip.stored == STORED_NODATA] = ABSENT
     values[~np.array(kept)] = ABSENT
+    if chip.terrain is not None:
+        ground = chip.terrain.astype(np.float32)
+        values = np.concatenate([values, np.where(np.isfinite(ground), ground, np.float32(ABSENT))])
     height, width = chip.possible.shape
     grown = np.pad(values, ((0, 0), (0, -height % 32), (0, -width % 32)), mode="symmetric")
     with torch.no_grad():

@@ -14,6 +14,7 @@ from undercast.classes import CLASS_NAMES
 from undercast.errors import BandError, TrainingError
 from undercast.training.augment import AugmentPlan
 from undercast.training.bank import BankPlan
+from undercast.types import TERRAIN_LAYERS
 
 MULTIPLE = 32
 """Sides of what a network sees are multiples of this, in pixels."""
@@ -35,6 +36,8 @@ class ModelPlan:
     """Common names of the bands, in the order of the network's input."""
     required: tuple[str, ...]
     """Those that a scene must have."""
+    terrain: tuple[str, ...] = ()
+    """What it is told of the ground's shape where that is known: all of ``TERRAIN_LAYERS``, or nothing."""
 
     @property
     def needs_all(self) -> bool:
@@ -187,6 +190,9 @@ def _check_bands(model: ModelPlan) -> None:
     if missing := sorted(set(model.required) - set(model.bands)):
         msg = f"required bands {', '.join(missing)} are not among the model's bands."
         raise TrainingError(msg)
+    if model.terrain not in {(), TERRAIN_LAYERS}:
+        msg = f"[model]: terrain must be {list(TERRAIN_LAYERS)} or left out, got {list(model.terrain)}."
+        raise TrainingError(msg)
 
 
 def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
@@ -213,6 +219,8 @@ def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         fine,
         f"[data]: real and on_real must be shares, together at most 1, got {data.real}, {data.on_real}.",
     )
+    without = recipe.augment.without_terrain
+    yield 0 <= without <= 1, f"[augment]: without_terrain must be in [0, 1], got {without:g}."
     yield 0 <= data.paste <= 1, f"[data]: paste must be in [0, 1], got {data.paste:g}."
     yield data.folds >= 0 and data.folds != 1, f"[data]: folds must be 0 or at least 2, got {data.folds}."
     yield data.fold_steps >= 0, f"[data]: fold_steps must be at least 0, got {data.fold_steps}."
@@ -249,6 +257,7 @@ _KINDS: dict[Any, str] = {
     str: "a text",
     tuple[str, ...]: "a list of texts",
     tuple[float, ...]: "a list of finite numbers",
+    tuple[int, ...]: "a list of whole numbers",
 }
 
 

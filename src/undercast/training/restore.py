@@ -18,17 +18,24 @@ from undercast.errors import TrainingError
 from undercast.models.package import ModelPackage
 from undercast.models.trust.weights import verified_bytes
 from undercast.training.networks import ARCHITECTURES, build
+from undercast.types import TERRAIN_LAYERS
 
 _WRAPPED = re.compile(r"^(network\.)+")
 
 
-def restore(package: ModelPackage) -> nn.Module:
+def restore(package: ModelPackage, *, terrain: bool = False) -> nn.Module:
     """Make a network of a package's first member; it gives logits.
 
     Batch normalisation has been folded into the convolutions before it, as it is in the package, and stays there.
 
+    Args:
+        package: The package.
+        terrain: Whether the network can be taught to take terrain where the package's does not; it says the same until
+            it is.
+
     Raises:
         TrainingError: If its architecture is not known here, or its weights do not fit it.
+        UsageError: If terrain is wanted and the architecture takes none.
     """
     name = str(package.properties.get("mlm:architecture") or "")
     member = package.members[0]
@@ -39,9 +46,14 @@ def restore(package: ModelPackage) -> nn.Module:
         )
         raise TrainingError(msg)
     spec = package.spec_of(member)
-    network = folded(build(name, bands=len(spec.bands), classes=len(spec.classes)).eval())
+    layers = len(TERRAIN_LAYERS) if terrain else len(spec.terrain)
+    network = folded(build(name, bands=len(spec.bands), classes=len(spec.classes), terrain=layers).eval())
     stored = _stored(verified_bytes(member))
-    weights = {key: _found(key, value, stored, package.spec.id) for key, value in network.state_dict().items()}
+    new = terrain and not spec.terrain
+    weights = {
+        key: value if new and key.startswith("terrain.") else _found(key, value, stored, package.spec.id)
+        for key, value in network.state_dict().items()
+    }
     network.load_state_dict(weights)
     return network
 

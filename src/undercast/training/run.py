@@ -18,7 +18,7 @@ from undercast.model_spec import ModelBand, ModelSpec
 from undercast.models.publish.write import PackageDetails, write_package
 from undercast.training import calibration
 from undercast.training.calibration import Calibrated
-from undercast.training.card import write_card
+from undercast.training.card import told_on_card
 from undercast.training.export import to_onnx
 from undercast.training.folds import only, split, without
 from undercast.training.held_out import score
@@ -27,6 +27,7 @@ from undercast.training.mining import mine
 from undercast.training.networks import check_architecture
 from undercast.training.operating_point import Judge, choose_presets
 from undercast.training.recipe import Recipe
+from undercast.types import TERRAIN_LAYERS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -175,7 +176,7 @@ def _judge(
 
 def _write(folder: Path, recipe: Recipe, data: Path, networks: Mapping[str, nn.Module], record: dict[str, Any]) -> Path:
     """Export networks and write them as one package."""
-    bands = len(recipe.bands)
+    channels = spec_of(recipe).channels
     details = PackageDetails(
         architecture=recipe.model.architecture,
         created=datetime.now(tz=UTC),
@@ -183,12 +184,11 @@ def _write(folder: Path, recipe: Recipe, data: Path, networks: Mapping[str, nn.M
             "Clear, thick cloud, thin cloud and cloud shadow from optical imagery of any sensor with at least"
             f" {' and '.join(recipe.model.required)}, in top-of-atmosphere or surface reflectance."
         ),
-        card=write_card(recipe, data, record),
-        evaluation=record,
+        evaluation=record | told_on_card(recipe, data, record),
         total_parameters=sum(value.numel() for value in next(iter(networks.values())).parameters()),
         hyperparameters=_plain(asdict(recipe.optimise)),
     )
-    weights = {name: to_onnx(network, bands) for name, network in networks.items()}
+    weights = {name: to_onnx(network, channels) for name, network in networks.items()}
     return write_package(folder, spec_of(recipe, record["presets"]), weights, details)
 
 
@@ -199,6 +199,7 @@ def spec_of(recipe: Recipe, presets: Mapping[str, Mapping[str, float]] | None = 
         version=recipe.model.version,
         title=recipe.model.title,
         bands=tuple(ModelBand(band=band, required=band.common_name in recipe.model.required) for band in recipe.bands),
+        terrain=tuple(layer for layer in TERRAIN_LAYERS if layer in recipe.model.terrain),
         presets=presets or {},
         preset="f2" if presets else None,
     )

@@ -51,20 +51,53 @@ class Merge(nn.Module):
         return joined
 
 
+class TerrainBranch(nn.Module):
+    """What the shape of the ground says, joined late; it changes nothing until it is trained."""
+
+    def __init__(self, layers: int, width: int, spectral: int) -> None:
+        super().__init__()
+        self.look = nn.Sequential(Conv(5 * layers, width), Residual(width))
+        self.join = nn.Sequential(Conv(2 * width, width), Residual(width))
+        self.spatial = _silent(nn.Conv2d(width, width, 1))
+        self.pixel = nn.Sequential(
+            nn.Conv2d(2 * layers, 16, 1), nn.ReLU(inplace=True), _silent(nn.Conv2d(16, spectral, 1))
+        )
+
+    def forward(self, terrain: Tensor, spatial: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the features at half resolution, and those per pixel, that know of the ground."""
+        present = (terrain > -0.5).to(terrain.dtype)
+        values = terrain * present
+        halved = [nn.functional.pixel_unshuffle(values, 2), nn.functional.avg_pool2d(present, 2)]
+        seen = self.look(torch.cat(halved, dim=1))
+        spatial = spatial + self.spatial(self.join(torch.cat([spatial, seen], dim=1)))
+        return spatial, pixel + self.pixel(torch.cat([values, present], dim=1))
+
+
+def _silent(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Let a convolution begin with 0."""
+    nn.init.zeros_(convolution.weight)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+    return convolution
+
+
 class SpectralSpatial(nn.Module):
     """A pixel-wise spectral branch beside a U-Net that works at half resolution and less.
 
     Takes reflectance ``(batch, band, y, x)`` with -1 where a band is absent or a pixel has no data, and tells itself
-    which values are there. Sides must be multiples of 32. The pixel-wise branch beside a spatial one is the idea of the
+    which values are there; after the bands may come layers of terrain, with -1 where they are absent. Sides must be
+    multiples of 32. The pixel-wise branch beside a spatial one is the idea of the
     "1DPW" networks of FDR4VGT-CLOUD.
     """
 
     encoder_parts = ("levels", "deep")
     """Modules that see shapes, whatever the bands."""
 
-    def __init__(self, bands: int, classes: int, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self, bands: int, classes: int, widths: Sequence[int] = WIDTHS, terrain: int = 0) -> None:
         super().__init__()
         spectral = 16
+        self.bands = bands
+        self.layers = terrain
         self.pixel = nn.Sequential(
             nn.Conv2d(2 * bands, 32, 1),
             nn.ReLU(inplace=True),
@@ -79,9 +112,13 @@ class SpectralSpatial(nn.Module):
         self.merge = nn.ModuleList([Merge(below, above) for above, below in itertools.pairwise(widths)])
         self.spread = nn.Conv2d(widths[0], spectral, 1)
         self.head = nn.Sequential(nn.Conv2d(2 * spectral, 24, 1), nn.ReLU(inplace=True), nn.Conv2d(24, classes, 1))
+        self.terrain = TerrainBranch(terrain, widths[0], spectral) if terrain else None
 
     def forward(self, reflectance: Tensor) -> Tensor:
-        """Give logits ``(batch, class, y, x)``."""
+        """Give logits ``(batch, class, y, x)``; bands alone stand for bands with absent terrain."""
+        given = reflectance
+        if self.terrain is not None:
+            reflectance = given[:, : self.bands]
         present = (reflectance > -0.5).to(reflectance.dtype)
         values = (torch.log(reflectance.clamp(0.0, 2.0) + 0.02) + 1.8) * present
         pixel = self.pixel(torch.cat([values, present], dim=1))
@@ -94,6 +131,11 @@ class SpectralSpatial(nn.Module):
         x = self.deep(x)
         for merge, above in zip(reversed(self.merge), reversed(seen[:-1]), strict=True):
             x = merge(x, above)
+        if self.terrain is not None:
+            terrain = given[:, self.bands :]
+            if not terrain.shape[1]:
+                terrain = torch.full_like(reflectance[:, :1], -1.0).expand(-1, self.layers, -1, -1)
+            x, pixel = self.terrain(terrain, x, pixel)
         spatial = nn.functional.interpolate(self.spread(x), scale_factor=2.0, mode="bilinear", align_corners=False)
         logits: Tensor = self.head(torch.cat([pixel, spatial], dim=1))
         return logits

@@ -1,0 +1,433 @@
+"""The experiment of the CloudDL slides: processors' masks, elevation, and the way from Sentinel-2 to SPOT-4/5.
+
+    python benchmarks/cnes.py --data DATA -o OUT            all of it; DATA holds the real chips in train/ and val/
+    python benchmarks/cnes.py -o OUT                        the simulated part alone
+
+Scenes are simulated, with the height of their ground, once for Sentinel-2 and once for SPOT. Networks learn from the
+Sentinel-2 ones with masks as MAJA and Fmask would make them, are judged by the exact references, and are then adapted
+to SPOT with a few scenes of it. A run that was stopped goes on. What it finds lies in ``OUT``: ``cnes.json``, and the
+page ``experiment-cnes.md`` with its plot, as ``cnes_page.py`` writes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from cnes_page import write_page
+from numpy.typing import NDArray
+
+from undercast.bands import Band
+from undercast.classes import CLASS_NAMES, CLEAR, CLOUD_SHADOW, THICK_CLOUD, THIN_CLOUD
+from undercast.evaluation.intervals import IntervalOptions, interval, resamples
+from undercast.sensors import load_sensor
+from undercast.simulation.coarse import SHARP
+from undercast.simulation.scenes import Simulated, simulate
+from undercast.simulation.sensor import observe
+from undercast.training.adaptation import Adapted, plan_adaptation
+from undercast.training.bank import terrain_of
+from undercast.training.chips import Chip, arrange, read_chips, read_manifest, to_stored
+from undercast.training.loop import Pools, train
+from undercast.training.networks import build
+from undercast.training.operating_point import chip_probabilities, choose_presets, f_beta
+from undercast.training.processor_like import fmask_like, is_cloud, maja_like, weak_sets
+from undercast.training.recipe import DataPlan, Recipe, fill_plan, read_table, recipe_of
+from undercast.training.run import spec_of
+from undercast.training.transfer import transfer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+log = logging.getLogger("cnes")
+
+SOURCE, TARGETS = "sentinel-2a-msi", ("spot-4-hrvir", "spot-5-hrg")
+LANDSAT, LANDSAT_7 = "l8biome_lkpeng", "ukis_csmask"
+RELIEF = 0.1
+"""Mean slope from which a scene counts as relief, rise over run: 6 degrees."""
+PARTS = 4
+"""Parts of the real scene along each side, over which its intervals are drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """How large it is: the table ``[experiment]`` of the recipe."""
+
+    gsd: float
+    """Ground sample distance of all scenes, in metres."""
+    size: int
+    """Their side, in pixels."""
+    train: int
+    """Sentinel-2 scenes with processors' masks; a third of these and of the others are relief."""
+    tune: int
+    """Scenes that thresholds are chosen on."""
+    test: int
+    """Scenes that judge."""
+    target: int
+    """SPOT scenes with references, to adapt with."""
+    dem_steps: int
+    """Steps that follow those of the recipe, once without DEM and once with it, from the same weights."""
+    adapted_steps: int
+    """Steps of an adaptation."""
+    scratch_steps: int
+    """Steps from random weights on the target's scenes alone."""
+    landsat_steps: int
+    """Steps on Landsat-8 chips."""
+    workers: int = 2
+    """Processes that simulate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class View:
+    """One scene, seen by both sensors."""
+
+    source: Chip
+    """As Sentinel-2 sees it, with its reference."""
+    target: Chip
+    """As SPOT sees it."""
+    weak: NDArray[np.uint8]
+    """Possible sets of the processors."""
+    processors: Mapping[str, NDArray[np.int64]]
+    """Processor -> hits, false and missed cloud pixels of its mask."""
+    relief: bool
+    """Whether it counts as relief."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Row:
+    """What one way of masking reached."""
+
+    name: str
+    """Which way."""
+    cloud: NDArray[np.int64]
+    """Hits, false and missed pixels of each scene, ``(scene, 3)``."""
+    shadow: NDArray[np.int64] | None = None
+    """The same of shadow."""
+
+
+def make_view(number: int, *, plan: Experiment, want: tuple[Band, ...], seed: int) -> View:
+    """Simulate a scene once and show it to both sensors; SPOT-4 and SPOT-5 in turn."""
+    rng = np.random.default_rng((seed, number))
+    first, second = load_sensor(SOURCE), load_sensor(TARGETS[number % 2])
+    bands = tuple(arranged for arranged in first.bands if arranged.common_name in {band.common_name for band in want})
+    both = replace(first, bands=(*bands, *second.bands), optics=SHARP)
+    made = simulate(both, size=plan.size, seed=rng, level="toa", gsd=plan.gsd)
+    seen = replace(made, reflectance=made.reflectance[: len(bands)], sensor=replace(first, bands=bands))
+    terrain = terrain_of(made, rng)
+    processors = {
+        "Fmask-like mask": fmask_like(seen, np.random.default_rng((seed, number, 1))) == 4,
+        "MAJA-like mask": maja_like(seen, np.random.default_rng((seed, number, 2))) & 0b10 > 0,
+    }
+    chip = partial(Chip, name=f"{seed}:{number}", source="simulated", possible=made.possible, terrain=terrain)
+    return View(
+        source=chip(stored=arrange(_observed(seen, first.optics, rng), bands, want)),
+        target=chip(stored=_observed(replace(made, reflectance=made.reflectance[len(bands) :]), second.optics, rng)),
+        weak=weak_sets(seen, np.random.default_rng((seed, number, 3))),
+        processors={name: confusion(mask, made.possible) for name, mask in processors.items()},
+        relief=bool(np.nanmean(terrain[1].astype(np.float32)) >= RELIEF),
+    )
+
+
+def _observed(made: Simulated, optics: Any, rng: np.random.Generator) -> NDArray[np.int16]:
+    missing = np.isnan(made.reflectance).any(axis=0)
+    noisy = observe(np.nan_to_num(made.reflectance), optics, rng)
+    noisy[:, missing] = np.nan
+    return to_stored(noisy)
+
+
+def views(plan: Experiment, want: tuple[Band, ...], count: int, seed: int) -> list[View]:
+    """Draw scenes until a third of them are relief and the others are not."""
+    make = partial(make_view, plan=plan, want=want, seed=seed)
+    kept: dict[bool, list[View]] = {True: [], False: []}
+    wanted = {True: count // 3, False: count - count // 3}
+    with ProcessPoolExecutor(plan.workers) as pool:
+        first = 0
+        while any(len(kept[relief]) < wanted[relief] for relief in kept):
+            for view in pool.map(make, range(first, first + 64), chunksize=8):
+                if len(kept[view.relief]) < wanted[view.relief]:
+                    kept[view.relief].append(view)
+            first += 64
+            log.info("seed %d: %d drawn, %d relief, %d others", seed, first, len(kept[True]), len(kept[False]))
+    return [*kept[True], *kept[False]]
+
+
+def confusion(found: NDArray[np.bool_], possible: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Count hits, false and missed cloud pixels where the reference is certain."""
+    cloud = is_cloud(possible)
+    other = (possible > 0) & (possible & (1 << THICK_CLOUD | 1 << THIN_CLOUD) == 0)
+    return np.array([(found & cloud).sum(), (found & other).sum(), (~found & cloud).sum()], np.int64)
+
+
+def bare(chips: Sequence[Chip]) -> list[Chip]:
+    """Leave the terrain out."""
+    return [replace(chip, terrain=None) for chip in chips]
+
+
+def weak_chips(seen: Sequence[View], *, target: bool = False) -> list[Chip]:
+    """Give scenes with the processors' labels."""
+    return [replace(view.target if target else view.source, possible=view.weak) for view in seen]
+
+
+def judged(name: str, network: nn.Module, tune: Sequence[Chip], test: Sequence[Chip]) -> Row:
+    """Score a network at the threshold that is best for F2 on other scenes."""
+    names = [str(place) for place in range(len(test[0].stored))]
+    threshold = choose_presets([(network, tune)], names, (frozenset(names),))["f2"]["cloud"]
+    counts = np.array([list(_counts(network, chip, threshold)) for chip in test])
+    log.info("%s: threshold %.2f, F2 %.4f", name, threshold, f_beta(counts[:, 0].sum(axis=0), 2.0))
+    return Row(name=name, cloud=counts[:, 0], shadow=counts[:, 1])
+
+
+def _counts(network: nn.Module, chip: Chip, threshold: float) -> Iterator[NDArray[np.int64]]:
+    probabilities = chip_probabilities(network, chip, [True] * len(chip.stored))
+    cloud = probabilities[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0) >= threshold
+    yield confusion(cloud, chip.possible)
+    shadow = (probabilities[CLOUD_SHADOW] > probabilities[CLEAR]) & ~cloud
+    wanted = chip.possible == 1 << CLOUD_SHADOW
+    other = (chip.possible > 0) & (chip.possible & (1 << CLOUD_SHADOW) == 0)
+    yield np.array([(shadow & wanted).sum(), (shadow & other).sum(), (~shadow & wanted).sum()], np.int64)
+
+
+def learnt(recipe: Recipe, work: Path, real: Sequence[Chip], archive: Sequence[Chip], **given: Any) -> nn.Module:
+    """Train a network, or go on with it."""
+    pools = Pools(real=list(real), on_real=[], simulated=list(archive), validation=list(archive or real)[:4], hashes={})
+
+    def tell(done: int, total: int) -> None:
+        if done % 100 == 0:
+            log.info("%s: step %d of %d", work.name, done, total)
+
+    return train(recipe, pools, work, progress=tell, **given).network
+
+
+def with_branch(network: nn.Module, recipe: Recipe) -> nn.Module:
+    """Give a network a terrain branch, where the recipe has one, that says nothing until it is trained."""
+    made = build(
+        recipe.model.architecture,
+        bands=len(recipe.bands),
+        classes=len(CLASS_NAMES),
+        terrain=len(recipe.model.terrain),
+    )
+    made.load_state_dict(network.state_dict(), strict=False)
+    return made
+
+
+def for_sensor(recipe: Recipe, names: tuple[str, ...], *, steps: int, real: float) -> Recipe:
+    """Give the recipe of a sensor that has all these bands and no others."""
+    return replace(
+        recipe,
+        model=replace(recipe.model, bands=names, required=names),
+        optimise=replace(recipe.optimise, steps=steps),
+        data=DataPlan(real=real, on_real=0.0),
+    )
+
+
+def gently(recipe: Recipe) -> Recipe:
+    """Let the learning rate be low, and lower for the encoder, which is frozen at first."""
+    plan = recipe.optimise
+    return replace(
+        recipe,
+        optimise=replace(
+            plan, learning_rate=plan.learning_rate / 4, encoder_rate=0.1, frozen_steps=plan.steps // 5, warmup=20
+        ),
+    )
+
+
+def simulated_part(recipe: Recipe, plan: Experiment, out: Path) -> tuple[dict[str, Row], NDArray[np.bool_], nn.Module]:
+    """Train, adapt and judge on simulated scenes.
+
+    Returns:
+        The rows, which test scenes are relief, and the network without terrain.
+    """
+    want = recipe.bands
+    seen = {
+        what: views(plan, want, getattr(plan, what), seed)
+        for what, seed in (("train", 101), ("tune", 102), ("test", 103), ("target", 104))
+    }
+    rows: dict[str, Row] = {}
+    for name in seen["test"][0].processors:
+        rows[name] = Row(name=name, cloud=np.array([view.processors[name] for view in seen["test"]]))
+    networks: dict[bool, nn.Module] = {}
+    blind = replace(recipe, model=replace(recipe.model, terrain=()))
+    start = learnt(blind, out / "start", [], bare(weak_chips(seen["train"])))
+    for dem in (False, True):
+        which = "with DEM" if dem else "without DEM"
+        shape = list if dem else bare
+        model = recipe if dem else blind
+        folder = out / ("dem" if dem else "bands")
+        steps = replace(model.optimise, steps=plan.dem_steps, learning_rate=model.optimise.learning_rate / 2)
+        source = learnt(
+            replace(model, optimise=steps),
+            folder / "source",
+            [],
+            shape(weak_chips(seen["train"])),
+            initial=with_branch(start, model),
+        )
+        networks[dem] = source
+        tune, test = ([view.source for view in seen[what]] for what in ("tune", "test"))
+        rows[f"Sentinel-2, {which}"] = judged(f"Sentinel-2, {which}", source, shape(tune), shape(test))
+        if dem:
+            name = "Sentinel-2, the network with DEM, not given it"
+            rows[name] = judged(name, source, bare(tune), bare(test))
+        matching = plan_adaptation(spec_of(model), load_sensor(TARGETS[1]))
+        names = tuple(band.common_name for band in matching.used)
+        matched = Adapted(source, matching).eval()
+        few = shape([view.target for view in seen["target"]])
+        target = for_sensor(model, names, steps=plan.adapted_steps, real=0.5)
+        archive = shape(weak_chips(seen["train"], target=True))
+        adapted = learnt(gently(target), folder / "adapted", few, archive, initial=matched)
+        alone = for_sensor(model, names, steps=plan.scratch_steps, real=1.0)
+        scratch = learnt(alone, folder / "scratch", few, [])
+        tune, test = ([view.target for view in seen[what]] for what in ("tune", "test"))
+        for how, network in (("unadapted", matched), ("adapted", adapted), ("from scratch", scratch)):
+            name = f"SPOT, {how}, {which}"
+            rows[name] = judged(name, network, shape(tune), shape(test))
+        if dem:
+            name = "SPOT, adapted, the network with DEM, not given it"
+            rows[name] = judged(name, adapted, bare(tune), bare(test))
+    return rows, np.array([view.relief for view in seen["test"]]), networks[False]
+
+
+def real_part(recipe: Recipe, plan: Experiment, data: Path, out: Path, start: nn.Module) -> dict[str, Row]:
+    """Train on Landsat-8 chips, with all bands and as SPOT, and judge by the Landsat-7 scene."""
+    model = replace(recipe, model=replace(recipe.model, terrain=()))
+    spot = load_sensor(TARGETS[1])
+    others = {str(row.get("source")) for row in read_manifest(data / "train")} - {LANDSAT}
+    landsat = read_chips(data / "train", model.bands, leave_out=tuple(others))
+    (scene,) = (chip for chip in read_chips(data / "val", model.bands) if chip.source == LANDSAT_7)
+    real = replace(
+        model, data=DataPlan(real=1.0, on_real=0.0), optimise=replace(model.optimise, steps=plan.landsat_steps)
+    )
+    source = learnt(gently(real), out / "landsat" / "source", landsat, [], initial=start)
+    matching = plan_adaptation(spec_of(model), spot)
+    names = tuple(band.common_name for band in matching.used)
+    seen = out / "landsat" / "as-spot"
+    if not seen.exists():
+        transfer(data / "train", spot, seen)
+    as_spot = read_chips(seen, matching.used, leave_out=tuple(others))
+    scene_as_spot = replace(scene, stored=arrange(scene.stored, model.bands, matching.used))
+    matched = Adapted(source, matching).eval()
+    target = for_sensor(model, names, steps=plan.landsat_steps, real=1.0)
+    adapted = learnt(gently(target), out / "landsat" / "adapted", as_spot, [], initial=matched)
+    scratch = learnt(target, out / "landsat" / "scratch", as_spot, [])
+    ways = {
+        "all five bands": (source, landsat, scene),
+        "SPOT's bands, unadapted": (matched, as_spot, scene_as_spot),
+        "SPOT's bands, adapted": (adapted, as_spot, scene_as_spot),
+        "SPOT's bands, from scratch": (scratch, as_spot, scene_as_spot),
+    }
+    return {name: judged(name, network, tune, parts_of(chip)) for name, (network, tune, chip) in ways.items()}
+
+
+def parts_of(chip: Chip) -> list[Chip]:
+    """Cut a scene into equal parts; each sees nothing of the others."""
+    height, width = (side // PARTS for side in chip.possible.shape)
+    return [
+        replace(chip, stored=chip.stored[:, rows, cols], possible=chip.possible[rows, cols])
+        for rows in (slice(row * height, (row + 1) * height) for row in range(PARTS))
+        for cols in (slice(col * width, (col + 1) * width) for col in range(PARTS))
+    ]
+
+
+def figure(counts: NDArray[np.int64], minus: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    """Give F2, or a difference of two on the same scenes, with its interval over scenes."""
+    options = IntervalOptions()
+    times = resamples(len(counts), options)
+    value, drawn = f_beta(counts.sum(axis=0), 2.0), f_beta((times @ counts).T, 2.0)
+    if minus is not None:
+        value, drawn = value - f_beta(minus.sum(axis=0), 2.0), drawn - f_beta((times @ minus).T, 2.0)
+    ends = interval(drawn, len(counts), options)
+    return {"value": float(value), "interval": None if ends is None else list(ends)}
+
+
+def differences() -> dict[str, tuple[str, str]]:
+    """Name the differences that the experiment asks for, as minuend and subtrahend."""
+    return {
+        "DEM, Sentinel-2": ("Sentinel-2, with DEM", "Sentinel-2, without DEM"),
+        "DEM, Sentinel-2, same network": ("Sentinel-2, with DEM", "Sentinel-2, the network with DEM, not given it"),
+        "DEM, SPOT adapted": ("SPOT, adapted, with DEM", "SPOT, adapted, without DEM"),
+        "DEM, SPOT adapted, same network": (
+            "SPOT, adapted, with DEM",
+            "SPOT, adapted, the network with DEM, not given it",
+        ),
+        **{
+            f"{what}, {told}": (f"{first}, {told}", f"{second}, {told}")
+            for told in ("without DEM", "with DEM")
+            for what, first, second in (
+                ("SPOT adapted - Sentinel-2", "SPOT, adapted", "Sentinel-2"),
+                ("adapted - unadapted", "SPOT, adapted", "SPOT, unadapted"),
+                ("adapted - from scratch", "SPOT, adapted", "SPOT, from scratch"),
+            )
+        },
+    }
+
+
+def figures_of(rows: Mapping[str, Row], relief: NDArray[np.bool_]) -> dict[str, Any]:
+    """Give all figures of the simulated part."""
+    strata = {"all": np.ones_like(relief), "relief": relief, "flat": ~relief}
+    return {
+        "scenes": {name: int(inside.sum()) for name, inside in strata.items()},
+        "cloud_f2": {
+            name: {stratum: figure(row.cloud[inside]) for stratum, inside in strata.items()}
+            for name, row in rows.items()
+        },
+        "shadow_f2": {
+            name: {stratum: figure(row.shadow[inside]) for stratum, inside in strata.items()}
+            for name, row in rows.items()
+            if row.shadow is not None
+        },
+        "cloud_differences": {
+            what: {
+                stratum: figure(rows[first].cloud[inside], rows[second].cloud[inside])
+                for stratum, inside in strata.items()
+            }
+            for what, (first, second) in differences().items()
+        },
+        "shadow_differences": {
+            what: {
+                stratum: figure(rows[first].shadow[inside], rows[second].shadow[inside])  # type: ignore[index]
+                for stratum, inside in strata.items()
+            }
+            for what, (first, second) in differences().items()
+        },
+    }
+
+
+def write(figures: Mapping[str, Any], out: Path) -> None:
+    """Write the figures and the page that they make."""
+    (out / "cnes.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    write_page(figures, out)
+    log.info("written: %s", out)
+
+
+def main() -> None:
+    """Run it and write what came out."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", type=Path, default=Path(__file__).parents[1] / "recipes" / "cnes.toml")
+    parser.add_argument("--data", type=Path, help="folder of real chips, with train/ and val/")
+    parser.add_argument("-o", "--out", type=Path, default=Path("build") / "cnes")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    tables = read_table(given.recipe)
+    plan = fill_plan(Experiment, tables.pop("experiment", {}), "experiment")
+    recipe = recipe_of(tables)
+    given.out.mkdir(parents=True, exist_ok=True)
+    rows, relief, network = simulated_part(recipe, plan, given.out)
+    figures: dict[str, Any] = {"experiment": asdict(plan), "seed": recipe.optimise.seed, **figures_of(rows, relief)}
+    write(figures, given.out)
+    if given.data is not None:
+        real = real_part(recipe, plan, given.data, given.out, network)
+        figures["real"] = {
+            name: {"cloud F2": figure(row.cloud), "shadow F2": figure(row.shadow)}  # type: ignore[arg-type]
+            for name, row in real.items()
+        }
+        write(figures, given.out)
+
+
+if __name__ == "__main__":
+    main()

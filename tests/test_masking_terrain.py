@@ -1,0 +1,134 @@
+"""A model that takes terrain is told what the elevation knows, and the outputs say what that was."""
+
+from __future__ import annotations
+
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.warp import transform_bounds
+
+from undercast.errors import GridError, SceneError
+from undercast.grids import Grid
+from undercast.loading import Model, load_model
+from undercast.masking import MaskOptions, predict
+from undercast.postprocessing import PostProcessing
+from undercast.readers.areas import Area
+from undercast.scene import Scene, SunAngles, scene_from_array
+from undercast.types import TERRAIN_LAYERS, Float32
+
+make = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "data" / "models" / "make.py")))
+
+GRID = Grid(shape=(96, 64), transform=(10.0, 0.0, 500000.0, 0.0, -10.0, 5000000.0), crs="EPSG:32632")
+
+
+class Recorder:
+    """A network that says clear, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[Float32] = []
+
+    def __call__(self, batch: Float32) -> Float32:
+        self.given.append(batch.copy())
+        out = np.zeros((len(batch), 4, *batch.shape[2:]), np.float32)
+        out[:, 0] = 1.0
+        return out
+
+
+@pytest.fixture
+def scene() -> Scene:
+    reflectance = np.full((3, *GRID.shape), 0.2, np.float32)
+    sun = SunAngles(zenith=40.0, azimuth=90.0)
+    return replace(scene_from_array(reflectance, ("blue", "green", "red"), level="toa", grid=GRID), sun=sun)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def model(tmp_path: Path, recorder: Recorder) -> Model:
+    loaded = load_model(make.tiny_package(tmp_path / "tiny"), device="cpu", precision="f32")
+    spec = replace(loaded.spec, terrain=TERRAIN_LAYERS, window=64, overlap=16)
+    return replace(loaded, package=replace(loaded.package, spec=spec), networks=(recorder,))
+
+
+def dem(path: Path, *, known_rows: int = 104, east: float = 0.0) -> str:
+    """Write a plane that rises 0.2 m per metre to the east, with holes below some row."""
+    metres = np.repeat((1000 + 2.0 * np.arange(80, dtype=np.float32))[None], 112, axis=0)
+    metres[8 + known_rows :] = -9999
+    profile = {"driver": "GTiff", "count": 1, "height": 112, "width": 80, "dtype": "float32", "nodata": -9999}
+    transform = rasterio.Affine(10, 0, 499920 + east, 0, -10, 5000080)
+    with rasterio.open(path, "w", crs=GRID.crs, transform=transform, **profile) as raster:
+        raster.write(metres, 1)
+    return str(path)
+
+
+def test_without_elevation_the_network_is_told_that_there_is_none(
+    scene: Scene, model: Model, recorder: Recorder
+) -> None:
+    prediction = predict(scene, model)
+    assert prediction.header.absent[-3:] == TERRAIN_LAYERS
+    assert all((batch[:, -3:] == -1).all() for batch in recorder.given)
+
+
+def test_with_elevation_the_network_gets_it_with_slope_and_light(
+    tmp_path: Path, scene: Scene, model: Model, recorder: Recorder
+) -> None:
+    prediction = predict(scene, model, MaskOptions(dem=dem(tmp_path / "dem.tif")))
+    assert prediction.header.bands["slope"] == "dem (100.0 %)"
+    assert not set(TERRAIN_LAYERS) & set(prediction.header.absent)
+    assert prediction.header.warnings == ()
+    slope = np.sin(np.radians(40)) * 0.2
+    for batch in recorder.given:
+        np.testing.assert_allclose(batch[:, -2], 0.2, atol=1e-3)
+        np.testing.assert_allclose(batch[:, -1], (np.cos(np.radians(40)) - slope) / np.sqrt(1.04), atol=1e-3)
+    assert recorder.given[0][0, -3, 0, 0] == pytest.approx(1.016, abs=2e-3)
+
+
+def test_holes_are_absent_where_they_are_and_told(
+    tmp_path: Path, scene: Scene, model: Model, recorder: Recorder
+) -> None:
+    prediction = predict(scene, model, MaskOptions(dem=dem(tmp_path / "dem.tif", known_rows=48)))
+    (warning,) = prediction.header.warnings
+    assert "dem has no height for 50.0 % of it" in warning
+    assert prediction.header.bands["elevation"] == "dem (50.0 %)"
+    assert prediction.valid.all()
+    lower = next(window for window in np.concatenate(recorder.given) if (window[-3:, -32:] == -1).all())
+    assert (lower[-3:, :8] > 0).all()
+
+
+def test_a_scene_whose_sun_is_not_known_gets_elevation_and_slope(
+    tmp_path: Path, scene: Scene, model: Model, recorder: Recorder
+) -> None:
+    dark = replace(scene, sun=None)
+    options = MaskOptions(dem=dem(tmp_path / "dem.tif"))
+    prediction = predict(dark, model, options)
+    assert prediction.header.absent[-1] == "sun_cosine"
+    assert "--sun" in prediction.header.warnings[0]
+    assert (recorder.given[0][:, -1] == -1).all()
+    steps = PostProcessing(sun=SunAngles(zenith=10.0, azimuth=0.0))
+    assert predict(dark, model, replace(options, postprocessing=steps)).header.warnings == ()
+
+
+def test_elevation_of_another_place_and_a_scene_without_place_are_refused(
+    tmp_path: Path, scene: Scene, model: Model
+) -> None:
+    with pytest.raises(SceneError, match="it is of another place"):
+        predict(scene, model, MaskOptions(dem=dem(tmp_path / "dem.tif", east=1e5)))
+    with pytest.raises(GridError, match="without CRS"):
+        predict(replace(scene, grid=Grid(shape=GRID.shape)), model, MaskOptions(dem=str(tmp_path / "dem.tif")))
+
+
+def test_an_area_is_told_the_terrain_that_the_whole_is_told(
+    tmp_path: Path, scene: Scene, model: Model, recorder: Recorder
+) -> None:
+    area = Area(bounds=transform_bounds(GRID.crs, "EPSG:4326", 500100, 4999500, 500400, 4999900))
+    options = MaskOptions(dem=dem(tmp_path / "dem.tif"), area=area)
+    predict(scene, model, options)
+    np.testing.assert_allclose(recorder.given[0][:, -2], 0.2, atol=1e-3)
