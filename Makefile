@@ -12,10 +12,10 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench bench-peers experiment-cnes docs clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: .venv-demo/installed ## Mask a simulated scene with the embedded model (core install, no torch)
 	.venv-demo/bin/undercast demo
@@ -33,6 +33,14 @@ bench: .venv-bench/installed ## Measure speed and memory, beside peers; make ben
 	.venv-bench/bin/python benchmarks/bench.py $(ARGS)
 	.venv-bench/bin/python benchmarks/mlstac.py $(ARGS)
 
+bench-peers: .venv-bench/installed ## The same at full size beside more peers, resumable; ARGS='--list' names the parts
+	.venv-bench/bin/python benchmarks/peers.py $(ARGS)
+	.venv-bench/bin/python benchmarks/peers.py --page
+
+experiment-cnes: .venv-bench/installed ## The experiment of docs/experiment-cnes.md; ARGS='--data FOLDER' adds the real part
+	.venv-bench/bin/python benchmarks/cnes.py $(ARGS)
+	.venv-bench/bin/python benchmarks/cnes_page.py build/cnes/cnes.json docs
+
 docs: .venv-test/installed ## Check links in the documentation and run the README's code
 	.venv-test/bin/python docs/check.py
 
@@ -43,7 +51,7 @@ clean: ## Remove virtual environments, caches and build output
 # The stamps are newer than pyproject.toml, so a second run installs nothing unless it changed.
 .venv-demo/installed: INSTALL = -e .
 .venv-test/installed: INSTALL = '$(TORCH)' -e '.[test,dev,peers]'
-.venv-bench/installed: INSTALL = '$(TORCH)' -e '.[peers,openvino,torch,train]'
+.venv-bench/installed: INSTALL = '$(TORCH)' -e '.[peers,openvino,torch,train,dask]'
 
 .venv-%/installed: pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'undercast needs Python >= 3.11 with its venv module (Debian, Ubuntu: apt install python3-venv).' \

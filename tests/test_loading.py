@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import runpy
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from undercast import loading
 from undercast.errors import BackendError
 from undercast.inference.backends import BackendChoice, Network, Weights
 from undercast.inference.processor import processor_key
-from undercast.loading import Model, Proof, load_member, load_model
+from undercast.loading import FEWEST_PIXELS, Agreement, Model, Proof, load_member, load_model
 from undercast.models.optimized import Optimized, keep_optimized
 from undercast.models.trust.checksums import multihash
 from undercast.models.trust.weights import MemberWeights
@@ -90,16 +94,40 @@ def test_a_precision_that_was_asked_for_needs_none(package: Path) -> None:
 
 
 @pytest.mark.usefixtures("rough")
-@pytest.mark.parametrize(("agreement", "precision"), [(0.9999, "bf16"), (0.99, "f32")])
-def test_an_outcome_is_kept_for_the_next_run(package: Path, agreement: float, precision: str) -> None:
+@pytest.mark.parametrize(("share", "precision"), [(0.9999, "bf16"), (0.99, "f32")])
+def test_an_outcome_is_kept_for_the_next_run(package: Path, share: float, precision: str) -> None:
     proof = load_model(package).proof
     assert proof is not None
-    proof.keep(agreement)
+    proof.keep(Agreement(share=share, pixels=FEWEST_PIXELS))
     model = load_model(package)
     assert (model.precision, model.proof) == (precision, None)
+    assert model.agreement == Agreement(share=share, pixels=FEWEST_PIXELS)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"agreement": "much"}', '{"agreement": null}'])
+@pytest.mark.usefixtures("rough")
+def test_a_comparison_of_few_pixels_settles_nothing_for_the_next_run(package: Path) -> None:
+    proof = load_model(package).proof
+    assert proof is not None
+    proof.keep(Agreement(share=0.5, pixels=FEWEST_PIXELS - 1))
+    model = load_model(package)
+    assert (model.precision, model.proof is None) == ("bf16", False)
+    assert model.agreement == Agreement(share=0.5, pixels=FEWEST_PIXELS - 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), min_size=1, max_size=5))
+def test_comparisons_count_by_their_pixels(counts: list[tuple[int, int]]) -> None:
+    """A comparison is so many pixels with the same class and so many without."""
+    parts = [Agreement(share=same / max(same + other, 1), pixels=same + other) for same, other in counts]
+    whole = reduce(add, parts)
+    same, pixels = sum(same for same, _ in counts), sum(same + other for same, other in counts)
+    assert whole.pixels == pixels
+    assert whole.share * pixels == pytest.approx(same)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[1]", '{"agreement": "much", "pixels": 9}', '{"agreement": null, "pixels": 9}', '{"agreement": 1.0}'],
+)
 def test_a_damaged_outcome_is_no_outcome(tmp_path: Path, text: str) -> None:
     path = tmp_path / "outcome.json"
     path.write_text(text)
@@ -109,8 +137,16 @@ def test_a_damaged_outcome_is_no_outcome(tmp_path: Path, text: str) -> None:
 def test_an_outcome_that_cannot_be_kept_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     proof = Proof(exact=lambda: pytest.fail("loaded"), path=tmp_path / "file" / "outcome.json")
-    proof.keep(1.0)
+    proof.keep(Agreement(share=1.0, pixels=FEWEST_PIXELS))
+    assert not (tmp_path / "file" / "outcome.json").exists()
+    assert proof.outcome() is True
+
+
+def test_of_weights_that_nobody_vouches_for_a_process_keeps_the_outcome_to_itself() -> None:
+    proof = Proof(exact=lambda: pytest.fail("loaded"), path=None)
     assert proof.outcome() is None
+    proof.keep(Agreement(share=0.9, pixels=FEWEST_PIXELS))
+    assert proof.outcome() is False
     assert Proof(exact=lambda: pytest.fail("loaded"), path=None).outcome() is None
 
 

@@ -89,3 +89,14 @@ def test_each_layer_of_the_input_is_its_band_or_the_fill(names: tuple[str, ...])
     got = network_input(spec(), matches, layers)
     for layer, name in zip(got, NAMES, strict=True):
         assert (layer == (values[name] if name in names else -1.0)).all()
+
+
+def test_terrain_follows_the_bands_and_holds_the_fill_where_it_is_absent() -> None:
+    chosen = spec(terrain=("elevation", "slope"))
+    assert chosen.channels == len(NAMES) + 2
+    matches = chosen.match([band_from_name("red"), band_from_name("nir")])
+    bands, terrain = np.full((2, 1, 2), 0.3, np.float32), np.array([[[1.5, np.nan]], [[0.2, np.nan]]], np.float32)
+    got = network_input(chosen, matches, np.concatenate([bands, terrain]))
+    np.testing.assert_array_equal(got[-2:], np.array([[[1.5, -1]], [[0.2, -1]]], np.float32))
+    np.testing.assert_array_equal(got[:-2], network_input(spec(), matches, bands))
+    assert (network_input(chosen, matches, bands)[-2:] == -1).all()

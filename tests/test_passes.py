@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from undercast import loading
 from undercast.bands import band_from_name
 from undercast.errors import ApplicabilityError, BandError
-from undercast.loading import Model, Proof, load_model
+from undercast.loading import Agreement, Model, Proof, load_model
 from undercast.masking import MaskOptions, predict
 from undercast.model_spec import ModelBand
 from undercast.models.applicability import Applicability
@@ -57,6 +58,13 @@ def ramp(low: float, high: float, *, height: int = 48, width: int = 64) -> Scene
     return scene_from_array(values, BANDS)
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let scenes as small as these settle a precision."""
+    monkeypatch.setattr(loading, "FEWEST_PIXELS", 500)
+
+
+@pytest.mark.usefixtures("few")
 def test_a_precision_that_agrees_is_used_and_the_outcome_is_kept(loaded: Model, tmp_path: Path) -> None:
     model = with_precision(loaded, tmp_path / "outcome.json", rough=0.5001)
     assert predict(ramp(0.1, 0.9), model).header.precision == "bf16"
@@ -64,6 +72,7 @@ def test_a_precision_that_agrees_is_used_and_the_outcome_is_kept(loaded: Model, 
     assert model.proof.outcome() is True
 
 
+@pytest.mark.usefixtures("few")
 def test_a_precision_that_moves_classes_is_exchanged_for_f32_and_that_is_told(
     loaded: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,17 +85,50 @@ def test_a_precision_that_moves_classes_is_exchanged_for_f32_and_that_is_told(
     assert model.proof.outcome() is False
 
 
+@pytest.mark.usefixtures("few")
 def test_a_scene_that_is_all_clear_proves_nothing(loaded: Model, tmp_path: Path) -> None:
     model = with_precision(loaded, tmp_path / "outcome.json", rough=0.4)
     assert predict(ramp(0.1, 0.2), model).header.precision == "bf16"
     assert model.proof is not None
     assert model.proof.outcome() is None
+    assert predict(ramp(0.1, 0.9), model).header.precision == "f32"
 
 
+def test_only_the_first_of_many_scenes_of_one_class_is_looked_at_with_f32(loaded: Model, tmp_path: Path) -> None:
+    model = with_precision(loaded, tmp_path / "outcome.json", rough=0.5001)
+    assert model.proof is not None
+    whole, looks = model.proof.exact(), []
+
+    def exact() -> Model:
+        looks.append(1)
+        return whole
+
+    model = replace(model, proof=Proof(exact=exact, path=tmp_path / "outcome.json"))
+    for high in (0.2, 0.3, 0.2):
+        predict(ramp(0.1, high), model)
+    assert len(looks) == 1
+    predict(ramp(0.1, 0.9), model)
+    assert len(looks) == 2
+
+
+def test_small_scenes_settle_a_precision_together(
+    loaded: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "FEWEST_PIXELS", 2000)
+    model = with_precision(loaded, tmp_path / "outcome.json", rough=0.5001)
+    assert model.proof is not None
+    outcomes = []
+    for _ in range(3):
+        predict(ramp(0.1, 0.9), model)
+        outcomes.append(model.proof.outcome())
+    assert outcomes == [None, None, True]
+
+
+@pytest.mark.usefixtures("few")
 def test_what_was_found_out_is_not_looked_at_again(loaded: Model, tmp_path: Path) -> None:
     model = with_precision(loaded, tmp_path / "outcome.json", rough=0.4)
     assert model.proof is not None
-    model.proof.keep(1.0)
+    model.proof.keep(Agreement(share=1.0, pixels=1000))
     assert predict(ramp(0.1, 0.9), model).header.precision == "bf16"
 
 
@@ -101,17 +143,19 @@ def test_the_windows_looked_at_are_spread_over_the_scene(loaded: Model, tmp_path
 @pytest.mark.parametrize(
     ("fast", "exact", "expected"),
     [
-        ([0, 1, 1, 0], [0, 1, 1, 0], (1.0, True)),
-        ([0, 1, 0, 0], [0, 1, 1, 0], (0.75, True)),
-        ([0, 0, 0, 0], [0, 0, 0, 0], (1.0, False)),
-        ([0, 1, 255, 255], [0, 1, 255, 255], (1.0, True)),
-        ([255, 255], [255, 255], (1.0, False)),
+        ([0, 1, 1, 0], [0, 1, 1, 0], (1.0, 4)),
+        ([0, 1, 0, 0], [0, 1, 1, 0], (0.75, 4)),
+        ([0, 0, 0, 0], [0, 0, 0, 0], (1.0, 0)),
+        ([0, 0, 0, 1], [0, 0, 0, 0], (0.75, 4)),
+        ([0, 1, 255, 255], [0, 1, 255, 255], (1.0, 2)),
+        ([255, 255], [255, 255], (1.0, 0)),
     ],
 )
 def test_agreement_is_the_share_of_valid_pixels_with_the_same_class(
-    fast: list[int], exact: list[int], expected: tuple[float, bool]
+    fast: list[int], exact: list[int], expected: tuple[float, int]
 ) -> None:
-    assert agreement_of(np.array(fast, np.uint8), np.array(exact, np.uint8)) == expected
+    share, pixels = expected
+    assert agreement_of(np.array(fast, np.uint8), np.array(exact, np.uint8)) == Agreement(share=share, pixels=pixels)
 
 
 def mixed(loaded: Model) -> Model:
@@ -185,7 +229,7 @@ def test_strict_refuses_what_is_otherwise_a_warning(foreign: Model) -> None:
     assert predict(replace(scene, sensor="proba-v"), foreign, MaskOptions(strict=True)).header.warnings == ()
 
 
-def test_accelerators_get_batches_as_suggested_and_processors_what_the_backend_asks_for(foreign: Model) -> None:
+def test_accelerators_get_batches_as_suggested_and_processors_one_window_at_a_time(foreign: Model) -> None:
     sizes: set[int] = set()
 
     def network(batch: Float32) -> Float32:
@@ -194,7 +238,7 @@ def test_accelerators_get_batches_as_suggested_and_processors_what_the_backend_a
 
     model = replace(foreign, networks=(network, network), windows=2)
     predict(ramp(0.1, 0.9), model)
-    assert max(sizes) == 2
+    assert sizes == {1}
     predict(ramp(0.1, 0.9, width=16 + 4 * 12), replace(model, device="cuda"))
     assert max(sizes) == 4
 

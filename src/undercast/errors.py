@@ -109,8 +109,12 @@ class TransitionError(UndercastError, ValueError):
 
 
 class LabelError(UndercastError, ValueError):
-    """A processor's mask, or labels that are made of one, are wrong or do not go together."""
+    """A processor's mask, labels that are made of one, or labels of a scene are wrong or do not go together."""
 
 
 class MissingDependencyError(UndercastError, ImportError):
     """An optional dependency is not installed."""
+
+
+class ClusterError(UndercastError, RuntimeError):
+    """A Dask cluster does not answer, or its workers cannot do the work."""

@@ -7,8 +7,9 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, reduce
+from operator import add
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 SMALLEST_AGREEMENT = 0.999
 """Share of valid pixels that must have the same class as with f32 where a lower precision is taken unasked."""
 
+FEWEST_PIXELS = 2**16
+"""Valid pixels, of scenes that show two classes or more, that a judgement on a precision must rest on to be kept."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
@@ -50,6 +54,8 @@ class Model:
     """Windows that the networks work on at once."""
     proof: Proof | None = None
     """How a precision that nobody asked for is compared with f32; None where there is nothing to compare."""
+    agreement: Agreement | None = None
+    """What earlier comparisons of such a precision with f32 have given; None where there were none."""
 
     @property
     def spec(self) -> ModelSpec:
@@ -86,31 +92,85 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How often two precisions give the same class."""
+
+    share: float
+    """Share of the pixels with the same class, in [0, 1]."""
+    pixels: int
+    """Valid pixels that were compared, of scenes that show two classes or more: where all is clear, all agree."""
+
+    def __add__(self, other: Agreement) -> Agreement:
+        """Put two comparisons together."""
+        pixels = self.pixels + other.pixels
+        same = self.share * self.pixels + other.share * other.pixels
+        return Agreement(share=same / pixels if pixels else min(self.share, other.share), pixels=pixels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Whether a precision below f32 gives the same classes: found out once, and kept in the cache."""
+    """Whether a precision below f32 gives the same classes: found out on the first scenes, and kept in the cache."""
 
     exact: Callable[[], Model]
     """Gives the same model with f32; loads it the first time."""
     path: Path | None
-    """Where the outcome is kept; None: nowhere, because nobody vouches for the weights."""
+    """Where comparisons are kept; None: in memory only, because nobody vouches for the weights."""
+    memory: list[Agreement] = field(default_factory=list)
+    """Comparisons of this process."""
+
+    def kept(self) -> Agreement | None:
+        """Give all earlier comparisons in one; None where there were none."""
+        if self.path is not None:
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                told = json.loads(self.path.read_text("utf-8"))
+                return Agreement(share=float(told["agreement"]), pixels=int(told["pixels"]))
+        return reduce(add, self.memory) if self.memory else None
 
     def outcome(self) -> bool | None:
-        """Tell whether the precision may be used; None where that is not known yet."""
-        if self.path is None:
+        """Tell whether the precision may be used; None where too few pixels have been compared yet."""
+        kept = self.kept()
+        if kept is None or kept.pixels < FEWEST_PIXELS:
             return None
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            return float(json.loads(self.path.read_text("utf-8"))["agreement"]) >= SMALLEST_AGREEMENT
-        return None
+        return kept.share >= SMALLEST_AGREEMENT
 
-    def keep(self, agreement: float) -> None:
-        """Keep an outcome; where the cache cannot be written, it is found out again next time."""
+    def keep(self, agreement: Agreement) -> None:
+        """Add a comparison; where the cache cannot be written, the next process compares again."""
+        kept = self.kept()
+        whole = agreement if kept is None else kept + agreement
+        self.memory[:] = [whole]
         if self.path is None:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps({"agreement": agreement}) + "\n", "utf-8")
+            self.path.write_text(json.dumps({"agreement": whole.share, "pixels": whole.pixels}) + "\n", "utf-8")
         except OSError as error:
             log.info("the comparison with f32 cannot be kept: %s", error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoice:
+    """What ``load_model`` takes, as one value: it can travel to where the model is loaded."""
+
+    name: str | Path = DEFAULT_MODEL
+    """Name, folder, item or reference of a model package."""
+    device: str = AUTO
+    """Device, or ``auto``."""
+    backend: str = AUTO
+    """Runtime, or ``auto``."""
+    precision: Precision | Literal["auto"] = AUTO
+    """What to compute with, or ``auto``."""
+    allow_unverified: bool = False
+    """Whether weights without a checksum are taken."""
+
+    def load(self) -> Model:
+        """Load the model, as ``load_model`` does."""
+        return load_model(
+            self.name,
+            device=self.device,
+            backend=self.backend,
+            precision=self.precision,
+            allow_unverified=self.allow_unverified,
+        )
 
 
 def load_model(
@@ -153,8 +213,8 @@ def load_model(
     )
     known = proof.outcome()
     if known is not None:
-        return model if known else proof.exact()
-    return replace(model, proof=proof)
+        return replace(model if known else proof.exact(), agreement=proof.kept())
+    return replace(model, proof=proof, agreement=proof.kept())
 
 
 def _load(package: ModelPackage, device: str, backend: str, precision: Precision | Literal["auto"]) -> Model:

@@ -17,11 +17,13 @@ from undercast.bands import BandMatch, tolerance_um
 from undercast.errors import ApplicabilityError, RadiometryError, SceneError, UsageError
 from undercast.inference import ensemble
 from undercast.inference.augmentation import ONE_VIEW, Augmentation
+from undercast.inference.memory import Load, fitted_plan, share_arenas
+from undercast.inference.sliding import SlidingJob, SlidingPlan
 from undercast.loading import Model, load_model
 from undercast.model_spec import ModelSpec
 from undercast.models.applicability import machine_mismatch, mismatches
 from undercast.models.package import DEFAULT_MODEL
-from undercast.passes import make_jobs, matched_bands, settle_precision, strips
+from undercast.passes import make_jobs, matched_bands, settle_precision, strips, terrain_under
 from undercast.postprocessing import PostProcessing, postprocess
 from undercast.prediction import ModelIdentity, Prediction, PredictionHeader, PredictionStream, collect, cropped
 from undercast.radiometry import guard, observe
@@ -82,12 +84,13 @@ class MaskOptions:
     uncertainty: UncertaintyKind | None = None
     """Which uncertainty is given."""
     window: int | None = None
-    """Side of a window, in pixels."""
+    """Side of a window, in pixels; None: the model's own."""
     overlap: int | None = None
     """Pixels that neighbouring windows share."""
     batch_size: int | None = None
-    """Windows that a network gets at once; None: what its backend works on at once, or what the model suggests on an
-    accelerator."""
+    """Windows that a network gets at once; None: one on a processor, what the model suggests on an accelerator."""
+    memory: int | None = None
+    """Memory that windows are fitted to, in bytes; None: they are not fitted."""
     tta: Augmentation = ONE_VIEW
     """Test-time augmentation: how often windows are looked at."""
     radiometry: Literal["refuse", "warn"] = "refuse"
@@ -99,7 +102,7 @@ class MaskOptions:
     postprocessing: PostProcessing = field(default_factory=PostProcessing)
     """How the class map is cleaned."""
     dem: str | None = None
-    """Raster with the height of the ground, for the check of shadows."""
+    """Raster with the height of the ground, for the check of shadows and for models that take it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +117,12 @@ class MaskResult:
     """Class -> percent of the valid pixels."""
     model: ModelIdentity
     """Which model said so."""
+    backend: str
+    """Which runtime ran its networks."""
+    device: str
+    """Where they ran."""
     precision: Precision
-    """What the networks computed with."""
+    """What they computed with."""
     seconds: float
     """Wall time from opening to the last file."""
     warnings: tuple[str, ...] = field(default=())
@@ -123,14 +130,11 @@ class MaskResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the result as JSON values; paths that were not asked for are None."""
+        names = ("class_map", "probabilities", "uncertainty", "item", "quicklook", "style")
+        addresses = self.outputs.addresses()
         return {
             "scene": self.scene,
-            "class_map": _text(self.outputs.class_map),
-            "probabilities": _text(self.outputs.probabilities),
-            "uncertainty": _text(self.outputs.uncertainty),
-            "item": _text(self.outputs.item),
-            "quicklook": _text(self.outputs.quicklook),
-            "style": _text(self.outputs.style),
+            **{name: addresses.get(name) for name in names},
             "percent": {name: round(value, 4) for name, value in self.percent.items()},
             "valid_percent": round(self.outputs.valid_percent, 4),
             "model": {
@@ -174,19 +178,26 @@ def stream(
     if chosen.area is not None:
         return _stream_of_area(scene, loaded, chosen, chosen.area, progress)
     matches = matched_bands(scene, loaded)
-    header = _header(scene, loaded, chosen, matches)
+    header = header_of(scene, loaded, chosen, matches)
+    ground = None if chosen.dem is None else Elevation(source=chosen.dem, grid=scene.grid)
+    terrain, header = terrain_under(scene, loaded, ground, chosen.postprocessing.sun or scene.sun, header)
     jobs = make_jobs(
-        scene, loaded, window=chosen.window, overlap=chosen.overlap, batch_size=_batch_size(chosen, loaded)
+        scene,
+        loaded,
+        window=chosen.window,
+        overlap=chosen.overlap,
+        batch_size=batch_size_of(chosen, loaded),
+        terrain=terrain,
     )
     header = replace(header, warnings=(*header.warnings, *_look(scene, matches, chosen)))
     loaded, jobs = settle_precision(scene, loaded, jobs, header)
     header = replace(header, precision=loaded.precision)
-    jobs = tuple(replace(job, augmentation=chosen.tta) for job in jobs)
+    jobs = tuple(replace(job, augmentation=chosen.tta, plan=_fitted(job, loaded, chosen)) for job in jobs)
     for warning in header.warnings:
         log.warning("%s", warning)
-    return _postprocessed(
-        PredictionStream(header=header, strips=strips(jobs, loaded.spec, header, progress)), scene, chosen
-    )
+    prediction = PredictionStream(header=header, strips=strips(jobs, loaded.spec, header, progress))
+    steps = chosen.postprocessing
+    return postprocess(prediction, replace(steps, sun=steps.sun or scene.sun), ground=ground)
 
 
 def part_of_scene(scene: Scene, area: Area | None) -> Scene:
@@ -209,12 +220,6 @@ def _stream_of_area(
     inside = replace(window, row=window.row - seen.row, col=window.col - seen.col)
     whole = stream(part, model, replace(options, area=None), progress=progress)
     return cropped(whole, inside, partial(outside, area, part.grid))
-
-
-def _postprocessed(prediction: PredictionStream, scene: Scene, options: MaskOptions) -> PredictionStream:
-    steps = options.postprocessing
-    ground = None if options.dem is None else Elevation(source=options.dem, grid=scene.grid)
-    return postprocess(prediction, replace(steps, sun=steps.sun or scene.sun), ground=ground)
 
 
 @overload
@@ -290,27 +295,27 @@ def mask(
         UndercastError: As ``readers.open_scene`` and ``stream`` do.
     """
     began = time.perf_counter()
+    share_arenas()
     opening = open_options or OpenOptions()
     expected = source.name if isinstance(source, Scene) else opening.name or short_name(str(source))
     writers.check_free(output, expected)
     scene = source if isinstance(source, Scene) else readers.open_scene(source, opening)
     if scene.name != expected:
         writers.check_free(output, scene.name)
-    prediction = stream(scene, model, options, progress=progress)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    prediction = stream(scene, loaded, options, progress=progress)
     outputs = writers.write(prediction, part_of_scene(scene, (options or MaskOptions()).area), output)
     return MaskResult(
         scene=scene.name,
         outputs=outputs,
         percent=outputs.percent,
         model=prediction.header.model,
+        backend=loaded.backend,
+        device=loaded.device,
         precision=prediction.header.precision,
         seconds=time.perf_counter() - began,
         warnings=prediction.header.warnings,
     )
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def _check_size(scene: Scene) -> None:
@@ -320,8 +325,8 @@ def _check_size(scene: Scene) -> None:
         raise SceneError(msg)
 
 
-def _header(scene: Scene, model: Model, options: MaskOptions, matches: Sequence[BandMatch]) -> PredictionHeader:
-    """Settle what the prediction is, and refuse options and scenes that do not fit the model."""
+def header_of(scene: Scene, model: Model, options: MaskOptions, matches: Sequence[BandMatch]) -> PredictionHeader:
+    """Settle what a prediction is, and refuse options and scenes that do not fit the model."""
     spec = model.spec
     names = ensemble.layer_names(spec.classes)
     thresholds = _thresholds(spec, options)
@@ -395,15 +400,32 @@ def _foreign(scene: Scene, model: Model, options: MaskOptions) -> list[str]:
     return [f"{scene.name}: {mismatch} (model {model.spec.id!r})" for mismatch in found]
 
 
-def _batch_size(options: MaskOptions, model: Model) -> int:
+def batch_size_of(options: MaskOptions, model: Model) -> int:
+    """Count the windows that a network gets at once.
+
+    Raises:
+        UsageError: If the options ask for none.
+    """
     if options.batch_size is None:
-        # A processor gains nothing from batches larger than its backend asks for, and they take memory.
-        suggested = None if model.device == "cpu" else model.package.applicability.batch_size
+        # A processor gains nothing from batches, and they take memory; it works on several of them side by side.
+        suggested = 1 if model.device == "cpu" else model.package.applicability.batch_size
         return min(suggested or model.windows, LARGEST_BATCH_SIZE)
     if options.batch_size < 1:
         msg = f"batch_size must be 1 or more, got {options.batch_size}."
         raise UsageError(msg)
     return options.batch_size
+
+
+def _fitted(job: SlidingJob, model: Model, options: MaskOptions) -> SlidingPlan:
+    """Fit a pass's windows to scene and memory where a person says how much there is; else they are the model's own."""
+    if options.window is not None or options.memory is None:
+        return job.plan
+    load = Load(
+        bands=sum(match.index is not None for match in job.matches) + len(job.spec.terrain),
+        layers=len(model.networks) * len(job.spec.classes),
+        windows=job.calls * job.batch_size,
+    )
+    return fitted_plan(job.spec, job.plan.shape, load, overlap=options.overlap, budget=options.memory)
 
 
 def _look(scene: Scene, matches: Sequence[BandMatch], options: MaskOptions) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from undercast.bands import Band, BandMatch, match_bands
 from undercast.classes import CLASS_NAMES
 from undercast.errors import BandError, ModelError, UsageError
-from undercast.types import Aggregation, Float32, ProductLevel, UncertaintyKind
+from undercast.types import Aggregation, Float32, ProductLevel, TerrainLayer, UncertaintyKind
 
 THRESHOLD_NAMES = ("cloud", "thick_cloud", "thin_cloud", "cloud_shadow")
 """What a threshold can be set on; ``cloud`` is the sum of thick and thin."""
@@ -42,6 +42,8 @@ class ModelSpec:
     """Name for people."""
     bands: tuple[ModelBand, ...]
     """Bands, in the order of the network's input."""
+    terrain: tuple[TerrainLayer, ...] = ()
+    """What it can be told of the ground's shape, after the bands; it works without, too, since it was trained so."""
     classes: tuple[str, ...] = CLASS_NAMES
     """Names of the output layers, in their order."""
     levels: tuple[ProductLevel, ...] = ("toa", "surface")
@@ -66,6 +68,11 @@ class ModelSpec:
     """Operating points by name: class -> threshold."""
     preset: str | None = None
     """Recommended operating point; None: the most probable class."""
+
+    @property
+    def channels(self) -> int:
+        """Layers of the network's input: bands and terrain."""
+        return len(self.bands) + len(self.terrain)
 
     @property
     def thresholds(self) -> Mapping[str, float]:
@@ -118,16 +125,19 @@ def network_input(spec: ModelSpec, matches: Sequence[BandMatch], reflectance: Fl
         spec: The model's spec.
         matches: One match per model band.
         reflectance: ``(band, y, x)``, the matched bands in the order of ``matches``; NaN where there is no
-            data.
+            data. After them may come the spec's terrain, as the network takes it.
 
     Returns:
-        ``(model band, y, x)``; absent bands and pixels without data hold ``spec.fill``, never a silent zero.
+        ``(model band and terrain, y, x)``; absent bands, absent terrain and pixels without data hold ``spec.fill``,
+        never a silent zero.
     """
     present = [i for i, match in enumerate(matches) if match.index is not None]
-    if len(present) != reflectance.shape[0]:
+    if reflectance.shape[0] not in {len(present), len(present) + len(spec.terrain)}:
         msg = f"expected {len(present)} matched bands, got {reflectance.shape[0]}."
         raise ModelError(msg)
-    out = np.full((len(matches), *reflectance.shape[1:]), spec.fill, np.float32)
+    out = np.full((spec.channels, *reflectance.shape[1:]), spec.fill, np.float32)
+    terrain = reflectance[len(present) :]
+    out[len(matches) : len(matches) + len(terrain)] = np.where(np.isfinite(terrain), terrain, np.float32(spec.fill))
     for layer, position in enumerate(present):
         values, wanted = reflectance[layer], spec.bands[position]
         there = np.isfinite(values)

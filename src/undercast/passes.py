@@ -10,17 +10,24 @@ from functools import partial
 import numpy as np
 
 from undercast.bands import BandMatch
+from undercast.errors import SceneError
 from undercast.inference import ensemble
 from undercast.inference.alignment import slide_together
+from undercast.inference.pipeline import ahead
 from undercast.inference.sliding import MemberStrip, Progress, SlidingJob, plan_windows
-from undercast.loading import SMALLEST_AGREEMENT, Model
+from undercast.loading import SMALLEST_AGREEMENT, Agreement, Model
 from undercast.model_spec import ModelSpec
 from undercast.prediction import PredictionHeader, Strip
-from undercast.scene import Scene, crop
-from undercast.types import NODATA, Float32, UInt8
+from undercast.readers.elevation import Elevation
+from undercast.scene import Scene, SunAngles
+from undercast.terrain import Terrain, steps_of
+from undercast.types import NODATA, TERRAIN_LAYERS, Float32, UInt8
 from undercast.windows import Window
 
 log = logging.getLogger(__name__)
+
+STRIPS_AHEAD = 1
+"""Finished strips, of ``ROWS_AT_ONCE`` rows each, that wait for who writes them, at most."""
 
 LOOKS = 3
 """Windows of a scene, along its diagonal, in which classes are compared."""
@@ -40,13 +47,30 @@ def matched_bands(scene: Scene, model: Model) -> tuple[BandMatch, ...]:
     return tuple({(match.wanted.common_name, match.index): match for match in matches}.values())
 
 
-def _row_reader(scene: Scene, matches: Sequence[BandMatch]) -> Callable[[Window], Float32]:
+def _row_reader(
+    scene: Scene, matches: Sequence[BandMatch], spec: ModelSpec, terrain: Terrain | None
+) -> Callable[[Window], Float32]:
     indexes = [match.index for match in matches if match.index is not None]
-    return lambda window: scene.read(window, indexes)
+    if not spec.terrain:
+        return lambda window: scene.read(window, indexes)
+
+    def read(window: Window) -> Float32:
+        bands = scene.read(window, indexes)
+        if terrain is None:
+            return np.concatenate([bands, np.full((len(spec.terrain), *window.shape), np.nan, np.float32)])
+        return np.concatenate([bands, terrain.read(window, spec.terrain)])
+
+    return read
 
 
 def make_jobs(
-    scene: Scene, model: Model, *, window: int | None = None, overlap: int | None = None, batch_size: int = 1
+    scene: Scene,
+    model: Model,
+    *,
+    window: int | None = None,
+    overlap: int | None = None,
+    batch_size: int = 1,
+    terrain: Terrain | None = None,
 ) -> tuple[SlidingJob, ...]:
     """Plan one pass per group of members that expect the same.
 
@@ -56,6 +80,7 @@ def make_jobs(
         window: Side of a window instead of each group's own, in pixels.
         overlap: Overlap instead of each group's own, in pixels.
         batch_size: Windows that a network gets at once, at most.
+        terrain: The shape of the scene's ground, for the members that take it; None: they work without.
 
     Raises:
         BandError: If a required band is missing.
@@ -70,18 +95,58 @@ def make_jobs(
                 matches=matches,
                 networks=group.networks,
                 plan=plan_windows(group.spec, scene.grid.shape, window=window, overlap=overlap),
-                read_rows=_row_reader(scene, matches),
+                read_rows=_row_reader(scene, matches, group.spec, terrain),
                 batch_size=batch_size,
+                calls=max(1, model.windows // batch_size),
             )
         )
     return tuple(jobs)
 
 
+def terrain_under(
+    scene: Scene, model: Model, ground: Elevation | None, sun: SunAngles | None, header: PredictionHeader
+) -> tuple[Terrain | None, PredictionHeader]:
+    """Give the shape of the ground to a model that takes it, and say in the header what it was given.
+
+    Raises:
+        SceneError: If the elevation knows nothing of the scene's ground.
+        GridError: If one of them is not georeferenced.
+    """
+    wanted = tuple(layer for layer in TERRAIN_LAYERS if any(layer in group.spec.terrain for group in model.groups))
+    if ground is None:
+        return None, replace(header, absent=(*header.absent, *wanted))
+    known = ground.known_share()
+    if not known:
+        msg = (
+            f"{scene.name}: expected heights of its ground in {ground.source}, got none: it is of another place, or"
+            " has holes there."
+        )
+        raise SceneError(msg)
+    if not wanted:
+        return None, header
+    given = tuple(layer for layer in wanted if sun is not None or layer != "sun_cosine")
+    told = []
+    if known < 1.0:
+        told.append(f"{scene.name}: {ground.name} has no height for {100 * (1 - known):.1f} % of it")
+    if given != wanted:
+        told.append(f"{scene.name}: the sun's angles are not known, so sun_cosine is absent; --sun tells them")
+    header = replace(
+        header,
+        bands={**header.bands, **dict.fromkeys(given, f"{ground.name} ({100 * known:.1f} %)")},
+        absent=(*header.absent, *(layer for layer in wanted if layer not in given)),
+        warnings=(*header.warnings, *told),
+    )
+    return Terrain(elevation=ground, steps=steps_of(scene.grid), sun=sun), header
+
+
 def strips(
     jobs: Sequence[SlidingJob], spec: ModelSpec, header: PredictionHeader, progress: Progress | None = None
 ) -> Iterator[Strip]:
-    """Turn members' strips into finished ones; unlike a loop's variable, ``map`` keeps none of them alive."""
-    return map(partial(_finished, spec=spec, header=header), slide_together(jobs, progress))
+    """Turn members' strips into finished ones, a few ahead of those that are taken.
+
+    Unlike a loop's variable, ``map`` keeps none of them alive.
+    """
+    return ahead(map(partial(finished, spec=spec, header=header), slide_together(jobs, progress)), waiting=STRIPS_AHEAD)
 
 
 def settle_precision(
@@ -105,34 +170,37 @@ def settle_precision(
 
 
 def _agrees(scene: Scene, model: Model, jobs: tuple[SlidingJob, ...], header: PredictionHeader) -> bool:
+    """Compare two precisions on a scene, unless all of it is one class and an earlier one was so with both."""
     proof = model.proof
     if proof is None:
         return True
+    places = _looks(scene, max(max(job.plan.window) for job in jobs))
+    fast = np.concatenate([_classes(place, jobs, model.spec, header) for place in places])
+    if proof.kept() is not None and not has_classes(fast):
+        return True
     exact_jobs = _with_networks(jobs, proof.exact())
-    fast, exact = [], []
-    for place in _looks(scene, max(max(job.plan.window) for job in jobs)):
-        fast.append(_classes(scene, place, jobs, model.spec, header))
-        exact.append(_classes(scene, place, exact_jobs, model.spec, header))
-    agreement, tells = agreement_of(np.concatenate(fast), np.concatenate(exact))
-    if tells or agreement < SMALLEST_AGREEMENT:
-        proof.keep(agreement)
-    told = f"{scene.name}: {100 * agreement:.2f} % of classes with {model.precision} are those with f32"
-    if agreement < SMALLEST_AGREEMENT:
-        log.warning("%s, expected %.1f %%. f32 is used from here on.", told, 100 * SMALLEST_AGREEMENT)
+    found = agreement_of(fast, np.concatenate([_classes(place, exact_jobs, model.spec, header) for place in places]))
+    proof.keep(found)
+    told = f"{scene.name}: {100 * found.share:.2f} % of classes with {model.precision} are those with f32"
+    if found.share < SMALLEST_AGREEMENT:
+        log.warning("%s, expected %.1f %%. f32 is used instead.", told, 100 * SMALLEST_AGREEMENT)
         return False
     log.info("%s", told)
     return True
 
 
-def agreement_of(fast: UInt8, exact: UInt8) -> tuple[float, bool]:
-    """Give the share of valid pixels with the same class, and whether two classes or more were there to tell apart."""
+def has_classes(class_map: UInt8) -> bool:
+    """Tell whether two classes or more are there to tell apart."""
+    counts = np.bincount(class_map[class_map != NODATA])
+    return int(np.count_nonzero(counts >= max(SMALLEST_CLASS * counts.sum(), 1))) > 1
+
+
+def agreement_of(fast: UInt8, exact: UInt8) -> Agreement:
+    """Compare the classes of the same pixels; those of one class count for nothing where all agree."""
     valid = exact != NODATA
     count = int(np.count_nonzero(valid))
-    if not count:
-        return 1.0, False
-    classes = np.bincount(exact[valid])
-    tells = int(np.count_nonzero(classes >= SMALLEST_CLASS * count)) > 1
-    return float(np.count_nonzero((fast == exact) & valid)) / count, tells
+    share = float(np.count_nonzero((fast == exact) & valid)) / count if count else 1.0
+    return Agreement(share=share, pixels=count if has_classes(exact) or share < SMALLEST_AGREEMENT else 0)
 
 
 def _looks(scene: Scene, side: int) -> list[Window]:
@@ -144,13 +212,14 @@ def _looks(scene: Scene, side: int) -> list[Window]:
     return [Window(row=row, col=col, height=height, width=width) for row, col in places]
 
 
-def _classes(
-    scene: Scene, place: Window, jobs: Sequence[SlidingJob], spec: ModelSpec, header: PredictionHeader
-) -> UInt8:
+def _classes(place: Window, jobs: Sequence[SlidingJob], spec: ModelSpec, header: PredictionHeader) -> UInt8:
     """Mask one window of a scene as if it were all, and give its pixels' classes in a row."""
+
+    def inside(read: Callable[[Window], Float32], window: Window) -> Float32:
+        return read(replace(window, row=window.row + place.row, col=window.col + place.col))
+
     parts = [
-        replace(job, plan=plan_windows(job.spec, place.shape), read_rows=_row_reader(crop(scene, place), job.matches))
-        for job in jobs
+        replace(job, plan=plan_windows(job.spec, place.shape), read_rows=partial(inside, job.read_rows)) for job in jobs
     ]
     return np.concatenate([strip.class_map.ravel() for strip in strips(parts, spec, header)])
 
@@ -159,14 +228,15 @@ def _with_networks(jobs: tuple[SlidingJob, ...], model: Model) -> tuple[SlidingJ
     return tuple(replace(job, networks=group.networks) for job, group in zip(jobs, model.groups, strict=True))
 
 
-def _finished(strip: MemberStrip, *, spec: ModelSpec, header: PredictionHeader) -> Strip:
+def finished(strip: MemberStrip, *, spec: ModelSpec, header: PredictionHeader) -> Strip:
+    """Turn members' rows into a prediction's: aggregated, tempered, with their uncertainty and classes."""
     aggregated = ensemble.aggregate(strip.members, header.aggregation, spec.classes)
     probabilities = ensemble.tempered(aggregated, spec.temperature)
     spread = ensemble.uncertainty(strip.members, probabilities, header.uncertainty_kind, spec.classes)
     class_map = ensemble.decide(probabilities, header.classes, header.thresholds, strip.valid)
     outside = ~strip.valid
-    probabilities[:, outside] = np.nan
-    spread[outside] = np.nan
+    np.copyto(probabilities, np.nan, where=outside)
+    np.copyto(spread, np.nan, where=outside)
     return Strip(
         row=strip.row,
         class_map=class_map,

@@ -27,6 +27,10 @@ Precision = Literal["f32", "bf16", "f16"]
 """Numbers that a network computes with."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
+TerrainLayer = Literal["elevation", "slope", "sun_cosine"]
+"""What a model can be told of the ground's shape; see ``terrain``."""
+TERRAIN_LAYERS: tuple[TerrainLayer, ...] = get_args(TerrainLayer)
+
 Compression = Literal["deflate", "zstd", "lzw", "none"]
 """Compression of GeoTIFFs; none of them loses anything."""
 COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)

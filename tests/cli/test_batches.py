@@ -8,15 +8,20 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import distributed
 import pytest
 import rasterio
 
+from undercast.inference.processor import PROCESSORS_VARIABLE
 from undercast.models import package as packages
+from undercast.scaling import cluster
+from undercast.writers.places import Store
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -150,3 +155,91 @@ def test_the_style_has_the_colours_of_cloud_s2_mask_where_its_scheme_is_asked_fo
     style = Path(json.loads(cli("mask", scene, *options).stdout)["style"]).read_text()
 
     assert all(color in style for color in ("#cfd940", "#03fcf8", "#ff5ffb", "#f2ff00"))
+
+
+def test_every_scene_has_a_log_where_a_folder_for_them_is_given(
+    cli: Callable[..., Result], scene: Path, package: Path, tmp_path: Path
+) -> None:
+    missing = tmp_path / "none such.tif"
+    run = ("-o", tmp_path / "out", "--model", package, "--logs", tmp_path / "logs", "--no-quicklook")
+    assert cli("mask", scene, missing, *run).exit_code == 1
+
+    logs = {path.name: path.read_text().splitlines() for path in (tmp_path / "logs").iterdir()}
+    assert "scene: begun on" in logs["scene.log"][0]
+    assert logs["scene.log"][-1] == f"done: {tmp_path}/out/scene_class_map.tif"
+    (name,) = logs.keys() - {"scene.log"}
+    assert name.endswith("none_such.tif.log")
+    assert logs[name][-1].startswith("failed: SceneError: ")
+
+
+def test_logs_that_cannot_be_written_are_told(
+    cli: Callable[..., Result], scene: Path, package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = cli("mask", scene, "-o", tmp_path / "out", "--model", package, "--logs", tmp_path / "file" / "logs")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("OutputError: cannot write logs to")
+
+
+def test_outputs_go_to_a_store(cli: Callable[..., Result], scene: Path, package: Path) -> None:
+    store = Store(url="memory://cli/masks")
+    try:
+        run = ("mask", scene, "-o", store.url, "--model", package, "--json")
+        told = json.loads(cli(*run).stdout)
+        assert told["class_map"] == "memory://cli/masks/scene_class_map.tif"
+        assert None not in store.sizes([told[name].rpartition("/")[2] for name in ("class_map", "quicklook", "item")])
+        assert cli(*run).exit_code == 2
+        assert json.loads(cli(*run, "--skip-existing").stdout)["status"] == "skipped"
+    finally:
+        store.clear("")
+
+
+@pytest.fixture
+def cluster_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cluster in this process, in place of the one that is asked for."""
+    monkeypatch.setenv(PROCESSORS_VARIABLE, "1")
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with (
+        distributed.LocalCluster(**options) as workers,
+        distributed.Client(workers, set_as_default=False) as client,
+    ):
+        monkeypatch.setattr(cluster, "connected", lambda *_: nullcontext(client))
+        yield
+
+
+@pytest.mark.usefixtures("cluster_here")
+def test_a_cluster_gives_what_this_machine_gives(
+    cli: Callable[..., Result], scene: Path, package: Path, tmp_path: Path
+) -> None:
+    second = scene.with_name("second.tif")
+    shutil.copy(scene, second)
+    given = ("--model", package, "--precision", "f32", "--json")
+    here = {told["scene"]: told for told in lines(cli("mask", scene, second, "-o", tmp_path / "here", *given))}
+    there = cli(
+        "mask", scene, second, scene.with_name("no.tif"), "-o", tmp_path / "there", "--dask", "tcp://x:1", *given
+    )
+    told = {one["scene"]: one for one in lines(there)}
+
+    assert there.exit_code == 1
+    assert there.stderr.splitlines()[-1] == "3 scenes: 2 done, 0 skipped, 1 failed."
+    assert {name: one["percent"] for name, one in here.items()} == {name: told[name]["percent"] for name in here}
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {
+        path.name for path in (tmp_path / "there").iterdir()
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--retries", "1"), "--retries needs --dask"),
+        (("--dask", "tcp://x:1", "--workers", "2"), "give --workers or the address of a cluster"),
+        (("--dask", "somewhere"), "expected a scheduler's address such as tcp://host:8786, or local"),
+    ],
+)
+def test_options_of_a_cluster_that_make_no_sense_are_refused(
+    cli: Callable[..., Result], scene: Path, package: Path, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    result = cli("mask", scene, "-o", tmp_path / "out", "--model", package, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -81,3 +81,39 @@ def test_a_defect_in_the_self_test_is_told(embedded: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(("name", "there"), [("numpy", True), ("no-such-distribution", False)])
 def test_versions_come_from_the_installed_distributions(name: str, there: bool) -> None:
     assert (doctor.distribution(name) is not None) == there
+
+
+@pytest.mark.parametrize(
+    ("precision", "agreement", "words"),
+    [
+        ("f32", None, "f32"),
+        ("bf16", None, "bf16, which the first scenes are to show to be as good as f32"),
+        (
+            "bf16",
+            {"share": 0.9995, "pixels": 70_000, "settled": True},
+            "bf16: 99.950 % of 70000 pixels had the class of f32",
+        ),
+        (
+            "f32",
+            {"share": 0.99, "pixels": 70_000, "settled": True},
+            "f32: 99.000 % of 70000 pixels had the class of f32 with less",
+        ),
+        (
+            "bf16",
+            {"share": 1.0, "pixels": 9, "settled": False},
+            "bf16: so far 100.000 % of 9 pixels had the class of f32; further scenes are compared",
+        ),
+    ],
+)
+def test_why_the_model_runs_in_its_precision_is_said(
+    precision: str, agreement: dict[str, object] | None, words: str
+) -> None:
+    assert doctor.why_this_precision({"precision": precision, "agreement": agreement}) == words
+
+
+def test_the_self_test_is_no_comparison_of_precisions(
+    embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERCAST_CACHE", str(tmp_path / "cache"))
+    assert doctor.self_test()["agreement"] is None
+    assert not (tmp_path / "cache" / "precision").exists()

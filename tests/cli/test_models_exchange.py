@@ -136,3 +136,18 @@ def test_pack_then_push_without_sending_then_mask(
     assert (told["repo"], told["commit"], len(told["files"])) == ("a/b", None, 3)
 
     assert cli("mask", scene, "-o", tmp_path / "out", "--model", tmp_path / "mine").exit_code == 0
+
+
+def test_a_scene_classifier_is_pulled_and_opened_by_its_reference(
+    cli: Callable[..., Result], site: Any, tmp_path: Path
+) -> None:
+    from undercast.classification.package import open_classifier
+
+    classifiers = SimpleNamespace(**runpy.run_path(str(DATA / "classifiers" / "make.py")))
+    for path in classifiers.tiny_classifier(tmp_path / "labels").iterdir():
+        site.routes[f"/labels/{path.name}"] = path.read_bytes()
+    pulled = json.loads(cli("models", "pull", f"{site.url}/labels", "--json").stdout)
+    assert (pulled["id"], pulled["members"], pulled["verified"]) == ("tiny-classifier", 1, True)
+    package = open_classifier(f"{site.url}/labels")
+    assert package.identity.href == f"{site.url}/labels/item.json"
+    assert (package.item.parent / "example.png").is_file()

@@ -70,3 +70,13 @@ def test_without_torch_the_pip_line_is_given(tmp_path: Path, monkeypatch: pytest
 
 def test_train_is_listed_with_the_other_commands() -> None:
     assert "train " in CliRunner().invoke(main, ["--help"]).output
+
+
+def test_a_recipe_of_a_classifier_is_trained_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Path(__file__).parents[2] / "recipes" / "bigearthnet.toml"
+    result = train(recipe, tmp_path, tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"TrainingError: expected {tmp_path / 'manifest.json'}")
+    assert train(recipe, tmp_path, tmp_path / "out", "--judge-by", str(tmp_path)).exit_code == 2
+    monkeypatch.setitem(sys.modules, "lightning", None)
+    assert "Try: pip install 'undercast[scenes]'" in train(recipe, tmp_path, tmp_path / "out").stderr

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from undercast.errors import UsageError
 from undercast.inference import processor
-from undercast.inference.processor import processor_flags, processor_key, processors
+from undercast.inference.processor import PROCESSORS_VARIABLE, processor_flags, processor_key, processors
 
 TOLD = "processor : 0\nmodel name\t: Some Processor 7\nflags\t\t: fpu avx2 avx512f\n\nprocessor : 1\nflags : none\n"
 
@@ -19,6 +20,20 @@ def cpuinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text(TOLD)
     monkeypatch.setattr(processor, "CPUINFO", path)
     return path
+
+
+@pytest.mark.parametrize(("asked", "count"), [("2", 2), ("9", 3)])
+def test_no_more_threads_than_the_person_says(monkeypatch: pytest.MonkeyPatch, asked: str, count: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    monkeypatch.setenv(PROCESSORS_VARIABLE, asked)
+    assert processors() == count
+
+
+@pytest.mark.parametrize("asked", ["", "0", "two", "-1", "1.5"])
+def test_a_number_of_threads_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    monkeypatch.setenv(PROCESSORS_VARIABLE, asked)
+    with pytest.raises(UsageError, match="UNDERCAST_PROCESSORS: expected a whole number above 0"):
+        processors()
 
 
 def test_as_many_threads_as_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -327,3 +327,15 @@ def test_an_identity_changes_with_the_weights(tmp_path: Path) -> None:
     other = read_package(write_package(tmp_path / "b", spec, {"member_1": b"x"}, make.tiny_details()))
     assert one.spec == other.spec
     assert one.identity.checksums != other.identity.checksums
+
+
+def test_scene_classifiers_are_found_by_name_and_are_no_cloud_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifiers = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "data" / "classifiers" / "make.py")))
+    classifiers.tiny_classifier(tmp_path / "labels")
+    monkeypatch.setattr("undercast.models.package._models_folder", lambda: tmp_path)
+    assert list_packages() == ()
+    assert find_package("labels") == tmp_path / "labels" / "item.json"
+    with pytest.raises(ModelError, match="got a scene classifier"):
+        read_package(find_package("labels"))

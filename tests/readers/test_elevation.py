@@ -57,3 +57,14 @@ def test_without_crs_or_file_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "cut.tif").write_bytes((tmp_path / "dem2.tif").read_bytes()[:200])
     with pytest.raises(SceneError, match="cannot be read"):
         Elevation(source=str(tmp_path / "cut.tif"), grid=SCENE)(SCENE.full)
+
+
+def test_known_share_tells_holes_undeclared_ones_and_other_places(tmp_path: Path) -> None:
+    # Rows 12 and on are holes: south of 45.13 degrees, which lie in the lower part of the scene.
+    share = Elevation(source=str(dem(tmp_path / "dem.tif")), grid=SCENE).known_share()
+    assert 0.2 < share < 1.0
+    undeclared = Elevation(source=str(dem(tmp_path / "bare.tif", nodata=None)), grid=SCENE)
+    assert undeclared.known_share() == pytest.approx(share)
+    assert np.nanmin(undeclared(SCENE.full)) > -9000
+    elsewhere = Grid(shape=(10, 10), transform=(30.0, 0.0, 700000.0, 0.0, -30.0, 5000000.0), crs="EPSG:32632")
+    assert Elevation(source=str(tmp_path / "dem.tif"), grid=elsewhere).known_share() == 0.0

@@ -34,7 +34,7 @@ PATIENCE_S = 60.0
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return load_model(MODELS.tiny_package(tmp_path_factory.mktemp("models") / "tiny"), device="cpu")
+    return load_model(MODELS.tiny_package(tmp_path_factory.mktemp("models") / "tiny"), device="cpu", precision="f32")
 
 
 def scene_of(name: str, side: int = 32) -> Scene:
@@ -50,7 +50,7 @@ def batch_of(folder: Path, **changes: object) -> Batch:
 
 
 def statuses(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    return {outcome.found.name: outcome.status for outcome in outcomes}
+    return {outcome.name: outcome.status for outcome in outcomes}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -65,7 +65,7 @@ def test_every_scene_gets_an_outcome_and_a_failure_stops_no_other(tmp_path: Path
         "dark": "failed",
         **{scene.name: "done" for scene in good},
     }
-    assert outcomes[0].found.source == "missing.tif"
+    assert outcomes[0].source == "missing.tif"
     assert all((tmp_path / f"{scene.name}_class_map.tif").exists() for scene in good)
     assert not list(tmp_path.glob(".undercast-*"))
 
@@ -178,7 +178,7 @@ def test_a_batch_that_is_left_early_keeps_what_is_finished_and_nothing_half_done
     load = lambda: replace(model, networks=(network,))  # noqa: E731
     with closing(mask_batch(found_of(first, *scenes), batch, load)) as outcomes:
         first_is_done.set()
-        name = next(outcomes).found.name
+        name = next(outcomes).name
 
     assert (tmp_path / f"{name}_mask.json").exists()
     assert len(list(tmp_path.glob("*_mask.json"))) < len(scenes)

@@ -15,7 +15,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from undercast.bands import band_from_name
 from undercast.classes import load_scheme
-from undercast.prediction import Prediction, PredictionStream
+from undercast.prediction import Prediction, PredictionStream, Strip
 from undercast.scene import Scene, scene_from_array
 from undercast.writers.quicklook import BACKGROUND, GAP, Preview, picture_bands, png, stretch
 from undercast.writers.style import rgb
@@ -118,3 +118,17 @@ def test_a_png_holds_the_picture_and_has_nothing_beside_it(tmp_path: Path) -> No
             assert source.driver == "PNG"
             np.testing.assert_array_equal(np.moveaxis(source.read(), 0, -1), picture)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_large_scene_whose_last_column_is_narrow_fills_its_picture() -> None:
+    reflectance = np.full((1, 40, 112), 0.3, np.float32)
+    scene = scene_from_array(reflectance, ["red"])
+    preview = Preview(scene, load_scheme("undercast"), side=11)
+    strip = Strip(
+        row=0,
+        class_map=np.zeros((40, 112), np.uint8),
+        probabilities=np.zeros((4, 40, 112), np.float32),
+        uncertainty=np.zeros((40, 112), np.float32),
+    )
+    preview.add(strip)
+    assert (preview.picture()[..., 0] != BACKGROUND).all()

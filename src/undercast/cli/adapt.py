@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of labelled chips, of any sensor with its bands.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Model package to write.")
 @click.option("--steps", type=click.IntRange(min=0), default=1500, show_default=True, help="0: match the bands only.")
+@click.option("--dem", is_flag=True, help="Teach the model to take the height of the ground, too (mask --dem).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(model: str, sensor: str, data: Path | None, out: Path, steps: int, seed: int, as_json: bool) -> None:
+def command(
+    model: str, sensor: str, data: Path | None, out: Path, steps: int, dem: bool, seed: int, as_json: bool
+) -> None:
     """Adapt a model to the bands of another sensor, with data of it or without.
 
     Bands are matched by wavelength: one stands for another, several do with weights, or the model works without.
@@ -34,7 +37,7 @@ def command(model: str, sensor: str, data: Path | None, out: Path, steps: int, s
     from undercast.training.adapt import AdaptOptions, adapt
 
     with stage_bars() as tell:
-        options = AdaptOptions(steps=steps, frozen_steps=steps // 5, seed=seed)
+        options = AdaptOptions(steps=steps, frozen_steps=steps // 5, seed=seed, terrain=dem)
         made = adapt(model, sensor, out, data=data, options=options, progress=tell)
     if as_json:
         bands = [
@@ -52,7 +55,7 @@ def command(model: str, sensor: str, data: Path | None, out: Path, steps: int, s
     figures = made.figures["cloud_f2"]
     print_table(
         ("cloud F2, simulated scenes", "value"),
-        [(name, f"{figures[name]['value']:.3f}") for name in ("original", "matched", "adapted")],
+        [(name.replace("_", " "), f"{figure['value']:.3f}") for name, figure in figures.items()],
     )
     click.echo(made.package)
 

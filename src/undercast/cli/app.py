@@ -40,6 +40,7 @@ class Entry(NamedTuple):
 
 COMMANDS: dict[str, Entry] = {
     "mask": Entry("mask", "Mask clouds and cloud shadows in scenes."),
+    "classify": Entry("classify", "Label windows of scenes, clouds first."),
     "info": Entry("info", "Say what undercast sees in a scene: bands, grid, values, models that fit."),
     "models": Entry("models", "List, show, check, repair, fetch and make models."),
     "sensors": Entry("sensors", "List sensors, or show one."),

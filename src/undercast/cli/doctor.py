@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,9 +15,12 @@ from undercast.cli.app import describe, describe_defect, version
 from undercast.cli.printing import print_json, print_pairs, yes_no
 from undercast.errors import UndercastError
 
+if TYPE_CHECKING:
+    from undercast.loading import Model
+
 DRIVERS = ("COG", "JP2OpenJPEG", "HDF5", "netCDF", "HDF4", "Zarr")
 """GDAL's drivers of interest: the output format, and formats that products come in."""
-OPTIONAL = ("openvino", "torch", "safetensors", "xarray", "rioxarray", "dask")
+OPTIONAL = ("openvino", "torch", "safetensors", "xarray", "rioxarray", "distributed")
 """Distributions that undercast uses where they are installed."""
 KINDS = ("onnx", "pt2", "safetensors")
 """Kinds of weights."""
@@ -150,6 +153,8 @@ def embedded_model() -> dict[str, Any]:
 
 def self_test() -> dict[str, Any]:
     """Mask a small array with the embedded model; a failure is told, not raised."""
+    from dataclasses import replace
+
     import numpy as np
 
     from undercast.loading import load_model
@@ -162,7 +167,9 @@ def self_test() -> dict[str, Any]:
         bands = [wanted.band for wanted in model.spec.bands]
         ramp = np.linspace(0.02, 0.6, TEST_SIZE, dtype=np.float32)
         values = np.broadcast_to(ramp, (len(bands), TEST_SIZE, TEST_SIZE))
-        prediction = predict(scene_from_array(values, bands, name="self-test", level=model.spec.levels[0]), model)
+        scene = scene_from_array(values, bands, name="self-test", level=model.spec.levels[0])
+        # A ramp is no scene to judge a precision by.
+        prediction = predict(scene, replace(model, proof=None))
     except UndercastError as error:
         return {"passed": False, "error": describe(error)}
     except Exception as error:  # noqa: BLE001 (a doctor tells every illness)
@@ -172,8 +179,29 @@ def self_test() -> dict[str, Any]:
         "backend": model.backend,
         "device": model.device,
         "precision": prediction.header.precision,
+        "agreement": agreement(model),
         "seconds": round(time.perf_counter() - began, 3),
     }
+
+
+def agreement(model: Model) -> dict[str, float | bool] | None:
+    """Give what earlier scenes have said of a precision below f32; None where there is none or nothing was compared."""
+    found = model.agreement
+    if found is None:
+        return None
+    return {"share": found.share, "pixels": found.pixels, "settled": model.proof is None}
+
+
+def why_this_precision(test: Mapping[str, Any]) -> str:
+    """Say in words why the embedded model runs in the precision that it runs in."""
+    precision, found = test["precision"], test["agreement"]
+    if found is None:
+        exact = precision == "f32"
+        return precision if exact else f"{precision}, which the first scenes are to show to be as good as f32"
+    of_pixels = f"{100 * found['share']:.3f} % of {found['pixels']} pixels had the class of f32"
+    if found["settled"]:
+        return f"{precision}: {of_pixels}" + (" with less" if precision == "f32" else "")
+    return f"{precision}: so far {of_pixels}; further scenes are compared"
 
 
 def print_findings(told: Mapping[str, Any]) -> None:
@@ -198,6 +226,7 @@ def print_findings(told: Mapping[str, Any]) -> None:
             *((f"backend {name}", text) for name, text in backends.items()),
             *((f"{kind} weights", text) for kind, text in choices.items()),
             *((name, found or "not installed") for name, found in told["optional"].items()),
+            *((("precision", why_this_precision(test)),) if "precision" in test else ()),
             ("model", f"{model['id']} {model['version']}, verified" if model["verified"] else model["error"]),
             (
                 "self-test",

@@ -21,14 +21,14 @@ NOT_PASSED = 1
 def command(ctx: click.Context, report: Path, rules: Path, as_json: bool) -> None:
     """Hold a report against rules; exit status 0 or 1.
 
-    REPORT is its .json or its folder. The status is 0 where all rules are kept, else 1.
+    REPORT is its .json or its folder, or the package of a scene classifier. The status is 0 where all rules are kept,
+    else 1.
     """
     from undercast.evaluation.gate import gate, read_rules
-    from undercast.evaluation.report import read_report
+    from undercast.evaluation.scene_record import read_judged
 
     table = read_rules(rules)
-    path = report / "report.json" if report.is_dir() else report
-    verdicts = gate(read_report(path), table, folder=rules.parent)
+    verdicts = gate(read_judged(report), table, folder=rules.parent)
     passed = all(verdict.passed for verdict in verdicts)
     if as_json:
         print_json({"passed": passed, "rules": [verdict.to_dict() for verdict in verdicts]})

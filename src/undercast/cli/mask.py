@@ -2,46 +2,66 @@
 
 from __future__ import annotations
 
-import traceback
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from undercast.cli.app import WORDS, describe, describe_defect
+from undercast.cli.app import WORDS
 from undercast.cli.mask_options import masking_options, take_model, take_options, take_output
 from undercast.cli.opening import open_options, opening_options, split_source
-from undercast.cli.printing import is_quiet, percentages, print_json, print_pairs, progress_bars
+from undercast.cli.outcomes import Telling, tell_all
+from undercast.cli.printing import progress_bars
 from undercast.errors import UndercastError, UsageError
 
 if TYPE_CHECKING:
-    from undercast.loading import Model
-    from undercast.scaling.batch import Batch, Found, Outcome
-    from undercast.writers.outputs import OutputPaths
-
-PATHS = ("class_map", "probabilities", "uncertainty", "quicklook", "style", "item")
-"""Outputs in the order in which they are told."""
+    from undercast.loading import ModelChoice
+    from undercast.readers.base import OpenOptions
+    from undercast.scaling.jobs import Batch, Found, Wanted
 
 
 @click.command(name="mask")
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the outputs.")
+@click.option(
+    "-o", "--output", required=True, metavar="DIR", help="Folder for the outputs, or one of a store: s3://bucket/masks."
+)
 @opening_options
 @masking_options
 @click.option("--skip-existing", is_flag=True, help="Leave scenes alone whose outputs all exist.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Scenes at work at once; 3 unless given.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Scenes at work at once; 3 unless given. With --dask local: processes, one per processor unless given.",
+)
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Work on a Dask cluster: its scheduler, e.g. tcp://host:8786; or local, for processes on this machine.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Further attempts at a scene that fails on reading or writing, with --dask; 2 unless given.",
+)
+@click.option(
+    "--logs", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Folder for one log per scene."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per scene, one line each.")
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
     scenes: tuple[str, ...],
-    output: Path,
+    output: str,
     skip_existing: bool,
     workers: int | None,
+    dask: str | None,
+    retries: int | None,
+    logs: Path | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -52,44 +72,75 @@ def command(
 
     Several scenes are worked on at once, the slow ones first; one that fails does not stop the others, and the
     exit status is then 1. A scene's outputs appear in the output folder together, or not at all.
+
+    With --dask the scenes are opened, masked and written by the workers of a cluster; a worker that is lost loses none.
     """
     if given["overwrite"] and skip_existing:
         msg = "give --overwrite or --skip-existing, not both."
         raise UsageError(msg)
-    from undercast.scaling.batch import WORKERS, Batch
+    if dask is None and retries is not None:
+        msg = f"--retries needs --dask, got --retries {retries} alone. Try --dask local"
+        raise UsageError(msg)
+    if dask not in {None, "local"} and workers is not None:
+        msg = f"give --workers or the address of a cluster, which has its own; got --workers {workers} --dask {dask}."
+        raise UsageError(msg)
+    from undercast.scaling.jobs import WORKERS, Batch
 
     batch = Batch(
         output=take_output(given, output, ctx.meta[WORDS]),
         options=take_options(given),
         skip_existing=skip_existing,
         workers=workers or WORKERS,
+        logs=logs is not None,
     )
-    load = take_model(given)
-    found = open_all(scenes, given)
+    choice = take_model(given)
+    opening = open_options(**given)
+    wanted = list_all(scenes)
+    telling = Telling(scenes=len(wanted), as_json=as_json, debug=ctx.find_root().params["debug"], logs=logs)
+    if dask is None:
+        mask_here(wanted, batch, choice, opening, telling)
+        return
+    from undercast.scaling.cluster import RETRIES, Campaign, connected, mask_on_cluster
+
+    again = RETRIES if retries is None else retries
+    campaign = Campaign(batch=batch, model=choice, opening=opening, retries=again)
+    with connected(dask, workers) as client, closing(mask_on_cluster(wanted, campaign, client)) as outcomes:
+        tell_all(outcomes, telling)
+
+
+def mask_here(
+    wanted: Sequence[Wanted], batch: Batch, choice: ModelChoice, opening: OpenOptions, telling: Telling
+) -> None:
+    """Mask scenes on this machine; a first look at all of them comes first.
+
+    Raises:
+        UsageError: If two scenes have the same name.
+    """
+    from undercast.scaling.batch import mask_batch
+    from undercast.scaling.jobs import look
+
+    found = [look(one, opening) for one in wanted]
     refuse_same_names(found)
-    mask_all(found, batch, load, as_json=as_json, debug=ctx.find_root().params["debug"])
+    with progress_bars() as bar, closing(mask_batch(found, batch, choice.load, bar)) as outcomes:
+        tell_all(outcomes, telling)
 
 
-def open_all(arguments: Sequence[str], opening: Mapping[str, Any]) -> list[Found]:
-    """Take a first look at every scene; one that cannot be opened is told when its turn comes."""
-    options = open_options(**opening)
-    from undercast.readers import list_scenes, open_scene
-    from undercast.scaling.batch import Found
+def list_all(arguments: Sequence[str]) -> list[Wanted]:
+    """List the scenes of every argument; one that cannot be listed is told when its turn comes."""
+    from undercast.readers import list_scenes
+    from undercast.scaling.jobs import Wanted
 
-    found = []
+    wanted = []
     for argument in arguments:
         try:
             sources = list_scenes(split_source(argument))
         except UndercastError as error:
-            found.append(Found(source=argument, scene=error))
+            wanted.append(Wanted(name=argument, source=error))
             continue
-        for source in sources:
-            name = argument if len(sources) == 1 else str(source)
-            try:
-                found.append(Found(source=name, scene=open_scene(source, options)))
-            except UndercastError as error:
-                found.append(Found(source=name, scene=error))
-    return found
+        # What names lead to are names.
+        names = cast("list[str | tuple[str, ...]]", sources)
+        wanted += [Wanted(name=argument if len(names) == 1 else str(one), source=one) for one in names]
+    return wanted
 
 
 def refuse_same_names(found: Sequence[Found]) -> None:
@@ -107,93 +158,3 @@ def refuse_same_names(found: Sequence[Found]) -> None:
                 " Mask them in two runs with different output folders."
             )
             raise UsageError(msg)
-
-
-def mask_all(found: Sequence[Found], batch: Batch, load: Callable[[], Model], *, as_json: bool, debug: bool) -> None:
-    """Mask scenes and tell what became of each; one that fails does not stop the others.
-
-    Raises:
-        UndercastError: If the only scene fails, or the model cannot be loaded.
-        click.exceptions.Exit: With status 1, if one of several fails.
-    """
-    from undercast.scaling.batch import STATUSES, mask_batch
-
-    statuses: Counter[str] = Counter()
-    with progress_bars() as bar, closing(mask_batch(found, batch, load, bar)) as outcomes:
-        for outcome in outcomes:
-            statuses[outcome.status] += 1
-            told = told_of(outcome, load)
-            if as_json:
-                print_json(told)
-            elif outcome.error is None:
-                print_result(told)
-            if outcome.error is not None and len(found) == 1:
-                raise outcome.error
-            if outcome.error is not None:
-                complain(outcome.found, outcome.error, debug=debug)
-    if len(found) > 1 and (statuses["failed"] or not is_quiet()):
-        counts = ", ".join(f"{statuses[status]} {status}" for status in STATUSES)
-        click.echo(f"{len(found)} scenes: {counts}.", err=True)
-    if statuses["failed"]:
-        raise click.exceptions.Exit(1)
-
-
-def complain(one: Found, error: Exception, *, debug: bool) -> None:
-    """Say in one line what is wrong with one of several scenes."""
-    click.echo(f"{one.source}: {line_of(error)}", err=True)
-    if debug:
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-
-
-def told_of(outcome: Outcome, load: Callable[[], Model]) -> dict[str, Any]:
-    """Give what became of a scene as plain values."""
-    one, result = outcome.found, outcome.result
-    told = {"scene": one.name, "source": one.source, "status": outcome.status}
-    if outcome.error is not None:
-        return {**told, "error": line_of(outcome.error)}
-    if result is None:
-        return {**told, **(paths_of(outcome.existing) if outcome.existing is not None else {})}
-    model = load()
-    return {
-        **told,
-        **paths_of(result.outputs),
-        "percent": dict(result.percent),
-        "valid_percent": result.outputs.valid_percent,
-        "partly_valid": result.outputs.partly_valid,
-        "model": {"id": result.model.id, "version": result.model.version, "verified": result.model.verified},
-        "backend": model.backend,
-        "device": model.device,
-        "precision": result.precision,
-        "seconds": round(result.seconds, 3),
-        "warnings": list(result.warnings),
-    }
-
-
-def line_of(error: Exception) -> str:
-    """Give an error in one line."""
-    return describe(error) if isinstance(error, UndercastError) else describe_defect(error)
-
-
-def paths_of(paths: OutputPaths) -> dict[str, str | None]:
-    """Give the outputs' absolute paths; None where an output was not asked for."""
-    files = dict(paths.named())
-    return {name: str(files[name].absolute()) if name in files else None for name in PATHS}
-
-
-def print_result(told: Mapping[str, Any]) -> None:
-    """Put what became of a scene in words."""
-    if told["status"] == "skipped":
-        click.echo(f"{told['scene']}: skipped, its outputs exist ({told['class_map']})")
-        return
-    model = told["model"]
-    verified = "" if model["verified"] else ", NOT VERIFIED"
-    runtime = f"{told['backend']}, {told['device']}, {told['precision']}"
-    click.echo(f"{told['scene']}: {percentages(told['percent'])}")
-    print_pairs(
-        [
-            ("  valid", f"{told['valid_percent']:.1f} %"),
-            *((f"  {name.replace('_', ' ')}", told[name]) for name in PATHS if told[name] is not None),
-            ("  model", f"{model['id']} {model['version']}{verified} ({runtime})"),
-            ("  seconds", f"{told['seconds']:.1f}"),
-        ]
-    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import tempfile
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from undercast.model_spec import check_thresholds
 from undercast.types import AGGREGATIONS, COMPRESSIONS, PRECISIONS, UNCERTAINTY_KINDS
 
 if TYPE_CHECKING:
-    from undercast.loading import Model
+    from undercast.loading import ModelChoice
     from undercast.masking import MaskOptions
     from undercast.writers import OutputOptions
 
@@ -83,8 +83,9 @@ _OPTIONS = (
     click.option("--uncertainty", type=click.Choice(UNCERTAINTY_KINDS), help="Write this uncertainty, too."),
     *RUNTIME_OPTIONS,
     click.option(
-        "--window", type=click.IntRange(min=1), metavar="PX", help="Side of a window; the model's unless given."
+        "--window", type=click.IntRange(min=1), metavar="PX", help="Side of a window; the model's own unless given."
     ),
+    click.option("--memory", metavar="SIZE", help="Fit windows to this memory, e.g. 1GB."),
     click.option("--overlap", type=click.IntRange(min=0), metavar="PX", help="Pixels that neighbouring windows share."),
     click.option(
         "--radiometry",
@@ -121,8 +122,8 @@ def runtime_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def take_output(given: dict[str, Any], folder: Path, words: Sequence[str]) -> OutputOptions:
-    """Take out what is written, where to, and the command line for the records.
+def take_output(given: dict[str, Any], output: str, words: Sequence[str]) -> OutputOptions:
+    """Take out what is written, where to (a folder or an object store), and the command line for the records.
 
     Raises:
         SchemeError: If the class scheme is unknown.
@@ -130,8 +131,10 @@ def take_output(given: dict[str, Any], folder: Path, words: Sequence[str]) -> Ou
     scheme = load_scheme(given.pop("scheme"))
     from undercast.writers import OutputOptions
 
+    remote = "://" in output
     return OutputOptions(
-        folder=folder,
+        folder=Path(tempfile.gettempdir() if remote else output),
+        store=output if remote else None,
         scheme=scheme,
         probabilities=given.pop("probabilities"),
         # Which uncertainty is an option of masking.
@@ -154,7 +157,10 @@ def take_options(given: dict[str, Any]) -> MaskOptions:
         msg = f"give --threshold or --preset, not both; got --preset {preset}."
         raise UsageError(msg)
     from undercast.inference.augmentation import Augmentation
+    from undercast.inference.memory import parse_bytes
     from undercast.masking import MaskOptions
+
+    memory = given.pop("memory")
 
     return MaskOptions(
         thresholds=points or None,
@@ -163,6 +169,7 @@ def take_options(given: dict[str, Any]) -> MaskOptions:
         uncertainty=given.pop("uncertainty"),
         window=given.pop("window"),
         overlap=given.pop("overlap"),
+        memory=None if memory is None else parse_bytes(memory),
         radiometry=given.pop("radiometry"),
         strict=given.pop("strict"),
         area=take_area(given),
@@ -172,16 +179,13 @@ def take_options(given: dict[str, Any]) -> MaskOptions:
     )
 
 
-def take_model(given: dict[str, Any]) -> Callable[[], Model]:
+def take_model(given: dict[str, Any]) -> ModelChoice:
     """Take out which model runs, where and how.
-
-    Returns:
-        What gives the model; loads it the first time.
 
     Raises:
         UsageError: If a model is given and the ensemble is asked for, too.
     """
-    from undercast.loading import load_model
+    from undercast.loading import ModelChoice
     from undercast.models.package import DEFAULT_MODEL, ENSEMBLE_MODEL
 
     model, ensemble = given.pop("model"), given.pop("ensemble")
@@ -190,7 +194,7 @@ def take_model(given: dict[str, Any]) -> Callable[[], Model]:
         raise UsageError(msg)
     name = model or (ENSEMBLE_MODEL if ensemble else DEFAULT_MODEL)
     runtime = {option: given.pop(option) for option in ("device", "backend", "precision", "allow_unverified")}
-    return cache(lambda: load_model(name, **runtime))
+    return ModelChoice(name=name, **runtime)
 
 
 def parse_thresholds(texts: Sequence[str]) -> dict[str, float]:

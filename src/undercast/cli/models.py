@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from undercast.bands import Band, band_from_name
+from undercast.cli.models_card import card_command
 from undercast.cli.models_lint import lint_command, repair_command
 from undercast.cli.models_optimize import optimize_command
 from undercast.cli.models_pack import pack_command
@@ -34,6 +35,7 @@ command.add_command(optimize_command)
 command.add_command(pull_command)
 command.add_command(pack_command)
 command.add_command(push_command)
+command.add_command(card_command)
 
 
 @command.command(name="list")
@@ -139,6 +141,7 @@ def summary(package: ModelPackage) -> dict[str, Any]:
             }
             for wanted in spec.bands
         ],
+        "terrain": list(spec.terrain),
         "levels": list(spec.levels),
         "classes": list(spec.classes),
         "preset": spec.preset,

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from undercast.cli.printing import print_json, print_pairs, progress_bar, yes_no
+
+if TYPE_CHECKING:
+    from undercast.models.fetch.pull import PullOptions
+    from undercast.prediction import ModelIdentity
 
 
 @click.command(name="pull")
@@ -21,39 +27,51 @@ def pull_command(reference: str, update: bool, allow_unverified: bool, as_json: 
     `--model REF` works without the network. A package that is there is compared with its source and fetched again
     only where files differ from what was fetched.
     """
-    from undercast.models.fetch.pull import PullOptions, open_package, pull
+    from undercast.models.fetch.pull import PullOptions, pull
 
     with progress_bar("fetching") as bar:
         told = _told(bar)
         options = PullOptions(update=update, allow_unverified=allow_unverified, progress=told)
         pulled = pull(reference, options)
-        package = open_package(pulled.item, PullOptions(allow_unverified=allow_unverified))
+        identity = _identity(pulled.item, PullOptions(allow_unverified=allow_unverified))
     details = {
         "reference": reference,
         "url": pulled.url,
         "item": str(pulled.item),
-        "id": package.spec.id,
-        "version": package.spec.version,
-        "members": len(package.members),
-        "verified": package.identity.verified,
+        "id": identity.id,
+        "version": identity.version,
+        "members": len(identity.checksums),
+        "verified": identity.verified,
         "fetched": list(pulled.fetched),
         "left": list(pulled.left),
-        "assumptions": list(package.assumptions),
+        "assumptions": list(identity.assumptions),
     }
     if as_json:
         print_json(details)
         return
     print_pairs(
         [
-            ("model", f"{package.spec.id} {package.spec.version}, members: {len(package.members)}"),
+            ("model", f"{identity.id} {identity.version}, members: {len(identity.checksums)}"),
             ("from", pulled.url),
             ("item", str(pulled.item)),
             ("fetched", ", ".join(pulled.fetched) or "nothing: it was there, unchanged"),
             *([("left out", ", ".join(pulled.left))] if pulled.left else []),
-            ("checksums", yes_no(package.identity.verified)),
-            *(("assumed", text) for text in package.assumptions),
+            ("checksums", yes_no(identity.verified)),
+            *(("assumed", text) for text in identity.assumptions),
         ]
     )
+
+
+def _identity(item: Path, options: PullOptions) -> ModelIdentity:
+    """Read which model was fetched: a cloud model, or a scene classifier."""
+    from undercast.models.fetch.pull import open_package
+    from undercast.models.package import is_classifier
+
+    if not is_classifier(item):
+        return open_package(item, options).identity
+    from undercast.classification.package import read_classifier
+
+    return read_classifier(item).identity
 
 
 def _told(bar: Callable[[int, int], None] | None) -> Callable[[str, int, int], None] | None:

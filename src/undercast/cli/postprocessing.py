@@ -28,7 +28,7 @@ POSTPROCESSING_OPTIONS = (
     ),
     click.option("--check-shadows", is_flag=True, help="Drop shadows from which no cloud lies towards the sun."),
     click.option("--sun", metavar="ZENITH,AZIMUTH", help="Sun angles in degrees, where the scene does not say them."),
-    click.option("--dem", metavar="FILE", help="Height of the ground in metres, in any CRS, for --check-shadows."),
+    click.option("--dem", metavar="FILE", help="Height of the ground in metres, in any CRS."),
     click.option("--gsd", type=float, metavar="M", help="Side of a pixel in metres, where the scene does not say it."),
 )
 

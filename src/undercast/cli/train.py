@@ -48,11 +48,13 @@ def command(
     """Train the model of a recipe and write its package.
 
     RECIPE is a TOML file; one with a table [ensemble] trains a member of each architecture and packs them together,
-    one with [stages] trains clear, cloud and shadow first and four classes from there.
+    one with [stages] trains clear, cloud and shadow first and four classes from there, one with [classifier] trains a
+    classifier of whole scenes.
     Each folder of OUT.work has a log.jsonl with a JSON object per line: step, loss, rate,
     seconds, and figures on simulated validation chips now and then.
     """
     require("torch", extra="train", purpose="train a model")
+    from undercast.training.bigearthnet.recipe import is_classifier
     from undercast.training.ensemble import is_ensemble, read_ensemble
     from undercast.training.ensemble_run import run_ensemble
     from undercast.training.recipe import read_recipe
@@ -64,6 +66,12 @@ def command(
     if stages is not None and ensemble is not None:
         msg = "--ensemble needs a recipe with folds; one with [stages] has none."
         raise UsageError(msg)
+    if is_classifier(recipe):
+        if ensemble is not None or judge_by is not None:
+            msg = "--ensemble and --judge-by are for recipes of masks; one with [classifier] has its own test patches."
+            raise UsageError(msg)
+        _train_classifier(recipe, data, out, work, device)
+        return
     with stage_bars() as tell:
         if members is not None:
             package = run_ensemble(members, data, out, work=work, judged_by=judge_by, progress=tell)
@@ -72,4 +80,16 @@ def command(
         else:
             places = Places(package=out, work=work, ensemble=ensemble)
             package = run(read_recipe(recipe), data, places, device=device, progress=tell)
+    click.echo(package)
+
+
+def _train_classifier(recipe: Path, data: Path, out: Path, work: Path | None, device: str) -> None:
+    """Train a classifier of whole scenes."""
+    for module in ("lightning", "torchmetrics", "huggingface_hub"):
+        require(module, extra="scenes", purpose="train a scene classifier")
+    from undercast.training.bigearthnet.recipe import read_classifier_recipe
+    from undercast.training.bigearthnet.run import run_classifier
+
+    with stage_bars() as tell:
+        package = run_classifier(read_classifier_recipe(recipe), data, out, work=work, device=device, progress=tell)
     click.echo(package)

@@ -13,6 +13,7 @@ from undercast.evaluation.compare import check_same_protocol, differences, paire
 from undercast.evaluation.intervals import IntervalOptions
 from undercast.evaluation.protocols import protocol_from_dict
 from undercast.evaluation.report import Report, Stratum, read_report
+from undercast.evaluation.scene_record import SceneRecord
 from undercast.evaluation.statistics import Figure, figure_options, lower_is_better
 
 End = Literal["value", "low", "high"]
@@ -109,11 +110,11 @@ def parse_rules(text: str, *, origin: str) -> tuple[Rule, ...]:
     return tuple(_rule(row, f"{origin}: rule {number}") for number, row in enumerate(rows, start=1))
 
 
-def gate(report: Report, rules: Sequence[Rule], *, folder: Path = Path()) -> tuple[RuleVerdict, ...]:
+def gate(report: Report | SceneRecord, rules: Sequence[Rule], *, folder: Path = Path()) -> tuple[RuleVerdict, ...]:
     """Hold a report against rules.
 
     Args:
-        report: The report.
+        report: The report of a mask, or the record of a scene classifier.
         rules: The rules.
         folder: Where relative paths of baselines begin.
 
@@ -161,7 +162,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _threshold(report: Report, rule: Rule) -> RuleVerdict:
+def _threshold(report: Report | SceneRecord, rule: Rule) -> RuleVerdict:
     what = _words(rule)
     places = _places(report, rule)
     found = {name: getattr(figure, rule.use) for name, (figure, _) in places.items()}
@@ -186,7 +187,7 @@ def _verdict(rule: str, *, passed: bool, found: float | None, where: str, reason
     return RuleVerdict(rule=rule, passed=passed, found=found, where=where, reason=reason)
 
 
-def _places(report: Report, rule: Rule) -> dict[str, tuple[Figure, str]]:
+def _places(report: Report | SceneRecord, rule: Rule) -> dict[str, tuple[Figure, str]]:
     """Give the figure of each place that the rule looks at, with the reason why it, or its end, would be undefined."""
     if rule.figure not in report.overall.values:
         msg = f"figure {rule.figure!r} is not in the report. It has: {', '.join(report.overall.values)}"
@@ -216,8 +217,14 @@ def _worst(values: Mapping[str, float], rule: Rule) -> str:
     return (max if highest else min)(values, key=lambda name: values[name])
 
 
-def _against_baseline(report: Report, rule: Rule, folder: Path) -> RuleVerdict:
+def _against_baseline(report: Report | SceneRecord, rule: Rule, folder: Path) -> RuleVerdict:
     """Fail where the loss is surely larger than the margin, or pass where it surely is not, as the rule says."""
+    if isinstance(report, SceneRecord):
+        msg = (
+            f"rule on {rule.figure!r}: the record of a scene classifier has no other report to be compared with."
+            " Set min on AP_macro_over_baseline instead."
+        )
+        raise EvaluationError(msg)
     baseline = read_report(folder / str(rule.baseline))
     check_same_protocol(baseline, report)
     rules = protocol_from_dict(report.protocol, origin="of the report")

@@ -154,6 +154,8 @@ def look_more(
                 parts.append(np.stack([upright(view, network(seen)) for network in networks]))
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
+    if not augmentation.depth and len(batch) <= batch_size:
+        return _together([network(batch) for network in networks])
     everything = range(len(batch))
     mean = look(everything, 0)
     if augmentation.budget is None:
@@ -168,6 +170,11 @@ def look_more(
             chosen = [window for window in everything if views[window] >= seen]
             _add_view(mean, chosen, seen, partial(look, view=view))
     return mean
+
+
+def _together(members: Sequence[Float32]) -> Float32:
+    """Put members side by side; one alone is not copied."""
+    return members[0][np.newaxis] if len(members) == 1 else np.stack(members)
 
 
 def _add_view(mean: Float32, windows: Sequence[int], seen: int, look: Look) -> None:

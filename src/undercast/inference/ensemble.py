@@ -281,7 +281,7 @@ def decide(probabilities: Float32, names: Sequence[str], thresholds: Mapping[str
     """
     check_applies(thresholds, names)
     class_map = _by_thresholds(probabilities, names, thresholds) if thresholds else _most_probable(probabilities, names)
-    class_map[~valid] = NODATA
+    np.copyto(class_map, np.uint8(NODATA), where=~valid)
     return class_map
 
 
@@ -305,14 +305,14 @@ def _by_thresholds(probabilities: Float32, names: Sequence[str], thresholds: Map
     if "cloud_shadow" in thresholds:
         shadow = passed[names.index("cloud_shadow")]
         if shadow is not None:
-            class_map[shadow] = LAYER_VALUES["cloud_shadow"]
+            np.copyto(class_map, np.uint8(LAYER_VALUES["cloud_shadow"]), where=shadow)
     bounded = [reached for i in clouds if (reached := passed[i]) is not None]
     if bounded:
         is_cloud = np.logical_or.reduce(bounded)
         kinds = _Best(np.full(class_map.shape, -1.0, np.float32), "clear")
         for i in clouds:
             kinds.offer(probabilities[i], names[i], passed[i])
-        class_map[is_cloud] = kinds.class_map[is_cloud]
+        np.copyto(class_map, kinds.class_map, where=is_cloud)
     return class_map
 
 
@@ -329,8 +329,8 @@ class _Best:
         better = probability > self.highest
         if where is not None:
             better &= where
-        self.highest[better] = probability[better]
-        self.class_map[better] = LAYER_VALUES[name]
+        np.copyto(self.highest, probability, where=better)
+        np.copyto(self.class_map, np.uint8(LAYER_VALUES[name]), where=better)
 
 
 def _reached(probabilities: Float32, names: Sequence[str], thresholds: Mapping[str, float], layer: int) -> Bool | None:

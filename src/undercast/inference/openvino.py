@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import queue
+from collections import deque
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -86,13 +88,13 @@ def _network(compiled: Any, streams: int) -> Network:
     if types != ["f32"] * 2:
         msg = f"a network must have one float32 input and one float32 output, got {', '.join(types)}."
         raise BackendError(msg)
-    requests = [compiled.create_infer_request() for _ in range(streams)]
-    one_batch_at_a_time = threading.Lock()
+    idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for _ in range(streams):
+        idle.put(compiled.create_infer_request())
 
     def run(batch: Float32) -> Float32:
         try:
-            with one_batch_at_a_time:
-                return _windows_side_by_side(requests, np.ascontiguousarray(batch))
+            return _in_streams(idle, np.ascontiguousarray(batch))
         except Exception as error:  # its errors share no base class below Exception
             msg = f"OpenVINO failed on a batch of shape {batch.shape}: {_first_line(error)}"
             raise BackendError(msg) from error
@@ -100,19 +102,40 @@ def _network(compiled: Any, streams: int) -> Network:
     return run
 
 
-def _windows_side_by_side(requests: list[Any], batch: Float32) -> Float32:
-    """Run each window of a batch in a stream of its own, as many at once as there are requests."""
-    answers = []
-    for first in range(0, len(batch), len(requests)):
-        some = batch[first : first + len(requests)]
-        working = requests[: len(some)]
-        for request, window in zip(working, some, strict=True):
-            request.start_async({0: window[np.newaxis]}, share_inputs=True)
+def _in_streams(idle: queue.SimpleQueue[Any], batch: Float32) -> Float32:
+    """Run each window of a batch in a stream of its own as soon as one is idle; threads share the streams."""
+    answers: list[Float32] = []
+    working: deque[Any] = deque()
+    try:
+        for window in batch:
+            working.append(_idle_stream(idle, working, answers))
+            working[-1].start_async({0: window[np.newaxis]}, share_inputs=True)
+        while working:
+            _finish(idle, working, answers)
+    finally:
         for request in working:
-            request.wait()
-            # A copy: the next window overwrites what the request holds.
-            answers.append(np.array(request.get_output_tensor().data, np.float32))
-    return np.concatenate(answers)
+            with suppress(Exception):  # another one's is raised already
+                request.wait()
+            idle.put(request)
+    return answers[0] if len(answers) == 1 else np.concatenate(answers)
+
+
+def _idle_stream(idle: queue.SimpleQueue[Any], working: deque[Any], answers: list[Float32]) -> Any:
+    """Take an idle stream; who has one at work finishes that, instead of waiting for one that another thread has."""
+    while True:
+        try:
+            return idle.get_nowait()
+        except queue.Empty:
+            if not working:
+                return idle.get()
+            _finish(idle, working, answers)
+
+
+def _finish(idle: queue.SimpleQueue[Any], working: deque[Any], answers: list[Float32]) -> None:
+    """Wait for the stream that began first and keep what it says: a copy, which the next window does not overwrite."""
+    working[0].wait()
+    answers.append(np.array(working[0].get_output_tensor().data, np.float32))
+    idle.put(working.popleft())
 
 
 def _first_line(error: Exception) -> str:

@@ -8,15 +8,30 @@ import platform
 from functools import cache
 from pathlib import Path
 
+from undercast.errors import UsageError
+
+PROCESSORS_VARIABLE = "UNDERCAST_PROCESSORS"
+"""Environment variable that says how many processors may be used, where that is less than the system tells: in
+containers with a quota, and where several processes share a machine."""
+
 CPUINFO = Path("/proc/cpuinfo")
 """Where Linux describes the processor."""
 
 
 def processors() -> int:
-    """Count the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Count the processors that this process may use.
+
+    Raises:
+        UsageError: If the environment variable that says how many is no number above 0.
+    """
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get(PROCESSORS_VARIABLE)
+    if asked is None:
+        return there
+    if not asked.isdecimal() or int(asked) < 1:
+        msg = f"{PROCESSORS_VARIABLE}: expected a whole number above 0, got {asked!r}."
+        raise UsageError(msg)
+    return min(there, int(asked))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from undercast.bands import BandMatch
 from undercast.errors import ModelError, SceneError, WindowError
 from undercast.inference.augmentation import ONE_VIEW, Augmentation, look_more
 from undercast.inference.backends import Network
+from undercast.inference.pipeline import closing_pool, in_order
 from undercast.model_spec import ModelSpec, network_input
 from undercast.types import Bool, Float32
 from undercast.windows import Window, WindowPlan, blend_ramp
@@ -25,6 +27,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 PROBABILITY_SLACK = 1e-3
 """How far outside [0, 1] a probability may lie through rounding, half-precision networks included."""
+
+ROWS_AT_ONCE = 64
+"""Finished rows that are handed out together, at most."""
 
 DEFAULT_OVERLAP_SHARE = 8
 """Where the model's overlap does not fit a window that a person chose: its side divided by this."""
@@ -68,11 +73,13 @@ class SlidingJob:
     plan: SlidingPlan
     """Where the windows lie."""
     read_rows: RowReader
-    """Reads the matched bands; every row is asked for exactly once."""
+    """Reads the matched bands and, after them, the spec's terrain; every row is asked for exactly once."""
     batch_size: int = 1
     """Windows that a network gets at once, at most."""
     augmentation: Augmentation = ONE_VIEW
     """How often windows are looked at."""
+    calls: int = 1
+    """Batches that the networks work on side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,8 +142,10 @@ def slide(job: SlidingJob, progress: Progress | None = None) -> Iterator[MemberS
     Strips follow each other without gap from row 0. Windows without any valid pixel never reach a network.
     Each member's windows are blended on their own; what the members say together is decided afterwards.
 
-    Memory: one strip of input and, per member, one strip of probabilities, each one window high; with a budget of
-    further views, once more one row of windows of both.
+    While networks work on windows, the rows below are read, and the windows that are done are blended.
+
+    Memory: two rows of windows of input and one of what each member says, beside what is worked on; see
+    ``memory.Load``. With a budget of further views, once more one row of windows of both.
 
     Args:
         job: Networks, windows and pixels.
@@ -146,26 +155,147 @@ def slide(job: SlidingJob, progress: Progress | None = None) -> Iterator[MemberS
         ModelError: If a network returns another shape than its spec says, or no probabilities.
         BackendError: If a network fails.
     """
+    shape = (len(job.networks), len(job.spec.classes), job.plan.window[0], job.plan.grown[1])
+    sums = np.zeros(shape, np.float32)
+    done = 0
+    with closing_pool(job.calls) as pool:
+        for batch, members in in_order(pool, _batches(job), partial(_seen, job), waiting=job.calls + 1):
+            for place, share, said in zip(batch.places, batch.shares, members, strict=True):
+                _blend_in(sums[..., place], said, batch.line.share, share)
+            done += batch.windows
+            if progress is not None:
+                progress(done, len(job.plan))
+            if batch.last:
+                yield from _finished_rows(job.plan, batch.line, sums)
+                _move_up(sums, batch.line.end - batch.line.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Line:
+    """A row of windows."""
+
+    start: int
+    """First row."""
+    end: int
+    """First row of the next; rows above it are finished with this one."""
+    share: Float32
+    """Its share in each of its rows of pixels."""
+    valid: Bool
+    """True where every band has data, ``(rows, width)``."""
+    covered: Bool
+    """True where any band has data, ``(rows, width)``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Batch:
+    """Windows of one row that a network gets at once; maybe none, at its end."""
+
+    line: _Line
+    """Their row."""
+    places: Sequence[slice]
+    """Columns of each."""
+    shares: Sequence[Float32]
+    """Share of each in its columns of pixels."""
+    pixels: Float32
+    """What a network takes, ``(window, band, y, x)``."""
+    allowed: int
+    """Further views of all of them together, where there is a budget."""
+    windows: int
+    """Windows that are done with it: these, and those before them without data."""
+    last: bool
+    """Whether the row ends with it."""
+
+
+def _batches(job: SlidingJob) -> Iterator[_Batch]:
+    """Cut a scene into batches of windows, row by row; what is cut holds its own pixels."""
     plan = job.plan
-    layers = len(job.spec.classes)
+    columns, width = len(plan.col_starts), plan.window[1]
     row_shares = blend_shares(plan.row_starts, plan.window[0], plan.overlap)
-    sums = np.zeros((len(job.networks), layers, plan.window[0], plan.grown[1]), np.float32)
+    col_shares = blend_shares(plan.col_starts, width, plan.overlap)
     ends = (*plan.row_starts[1:], plan.grown[0])
     for index, (start, end, strip) in enumerate(zip(plan.row_starts, ends, _input_strips(job), strict=True)):
-        valid, covered = _coverage(strip)
-        done = index * len(plan.col_starts)
-        for finished in _add_windows(job, index, strip, valid, row_shares[index], sums):
-            if progress is not None:
-                progress(done + finished, len(plan))
-        rows, width = min(end, plan.shape[0]) - start, plan.shape[1]
-        inside = (slice(rows), slice(width))
+        valid, covered = _coverage(strip[: len(strip) - len(job.spec.terrain)])
+        line = _Line(start=start, end=end, share=row_shares[index], valid=valid, covered=covered)
+        wanted = [
+            (slice(first, first + width), share)
+            for first, share in zip(plan.col_starts, col_shares, strict=True)
+            if valid[:, first : first + width].any()
+        ]
+        # A budget is shared out among all windows of a row.
+        together = job.batch_size if job.augmentation.budget is None else max(len(wanted), 1)
+        groups = [wanted[first : first + together] for first in range(0, len(wanted), together)] or [[]]
+        for number, group in enumerate(groups):
+            pixels = np.empty((len(group), job.spec.channels, plan.window[0], width), np.float32)
+            for window, (place, _) in enumerate(group):
+                pixels[window] = network_input(job.spec, job.matches, strip[:, :, place])
+            yield _Batch(
+                line=line,
+                places=[place for place, _ in group],
+                shares=[share for _, share in group],
+                pixels=pixels,
+                allowed=job.augmentation.allowed(index * columns, columns),
+                windows=len(group) + (columns - len(wanted) if number == 0 else 0),
+                last=number == len(groups) - 1,
+            )
+
+
+def _seen(job: SlidingJob, batch: _Batch) -> Float32:
+    """Run every member over a batch.
+
+    Returns:
+        ``(window, member, layer, y, x)``.
+    """
+    if not batch.places:
+        return np.empty(0, np.float32)
+    members = look_more(
+        [partial(_run, job.spec, network) for network in job.networks],
+        batch.pixels,
+        job.augmentation,
+        valid=np.stack([batch.line.valid[:, place] for place in batch.places]),
+        allowed=batch.allowed,
+        batch_size=job.batch_size,
+    )
+    return members.swapaxes(0, 1)
+
+
+def _blend_in(sums: Float32, said: Float32, row_share: Float32, col_share: Float32) -> None:
+    """Add a window ``(member, layer, y, x)`` to the sums; only the pixels that others see, too, need weights."""
+    columns = list(_segments(col_share))
+    for rows, row_weights in _segments(row_share):
+        part = said[..., rows, :] if row_weights is None else said[..., rows, :] * row_weights[:, np.newaxis]
+        for cols, col_weights in columns:
+            piece = part[..., cols]
+            sums[..., rows, cols] += piece if col_weights is None else piece * col_weights
+
+
+def _segments(share: Float32) -> Iterator[tuple[slice, Float32 | None]]:
+    """Cut a window's side into stretches that it has alone, without weights, and those that it shares."""
+    shared = share != 1.0
+    bounds = [0, *(np.flatnonzero(np.diff(shared)) + 1).tolist(), len(share)]
+    for first, last in itertools.pairwise(bounds):
+        yield slice(first, last), share[first:last] if shared[first] else None
+
+
+def _finished_rows(plan: SlidingPlan, line: _Line, sums: Float32) -> Iterator[MemberStrip]:
+    """Hand out copies of the rows to which no further window adds, some at a time to spare memory."""
+    rows, width = min(line.end, plan.shape[0]) - line.start, plan.shape[1]
+    for first in range(0, rows, ROWS_AT_ONCE):
+        part = slice(first, min(first + ROWS_AT_ONCE, rows))
         yield MemberStrip(
-            row=start,
-            members=np.clip(sums[..., :rows, :width], 0.0, 1.0, out=sums[..., :rows, :width]),
-            valid=valid[inside].copy(),
-            covered=covered[inside].copy(),
+            row=line.start + first,
+            members=np.clip(sums[..., part, :width], 0.0, 1.0),
+            valid=line.valid[part, :width].copy(),
+            covered=line.covered[part, :width].copy(),
         )
-        sums = _moved_up(sums, end - start)
+
+
+def _move_up(sums: Float32, rows: int) -> None:
+    """Let the sums begin at their row ``rows``, in place, with zeros below."""
+    kept = sums.shape[2] - rows
+    for first in range(0, kept, rows):  # steps no longer than the move need no copy
+        last = min(first + rows, kept)
+        sums[:, :, first:last] = sums[:, :, first + rows : last + rows]
+    sums[:, :, kept:] = 0.0
 
 
 def blend_shares(starts: Sequence[int], window: int, overlap: int) -> Float32:
@@ -193,28 +323,52 @@ def blend_shares(starts: Sequence[int], window: int, overlap: int) -> Float32:
 def _input_strips(job: SlidingJob) -> Iterator[Float32]:
     """Give the input of each row of windows ``(band, y, x)``, in one buffer that is used again."""
     plan = job.plan
-    present = sum(match.index is not None for match in job.matches)
+    present = sum(match.index is not None for match in job.matches) + len(job.spec.terrain)
     height, width = plan.window[0], plan.grown[1]
     buffer = np.empty((present, height, width), np.float32)
+    with closing_pool(1) as reader:
+        # All of the next row of windows may wait, so that reading never stops while networks work.
+        waiting = -(-height // ROWS_AT_ONCE)
+        reads = in_order(reader, _parts(plan), lambda part: job.read_rows(part.rows), waiting=waiting)
+        for part, rows in reads:
+            if rows.shape != (present, *part.rows.shape):
+                msg = f"expected pixels of shape {(present, *part.rows.shape)}, got {rows.shape}."
+                raise SceneError(msg)
+            if part.kept:
+                buffer[:, : part.kept] = buffer[:, height - part.kept :]
+            filled = part.place + part.rows.height
+            buffer[:, part.place : filled] = _grow(rows, (part.rows.height, width))
+            del rows  # it is large, and this frame outlives the networks' work on it
+            if part.last:
+                if filled < height:
+                    buffer[:, filled:] = _grow(buffer[:, :filled], (height, width))[:, filled:]
+                yield buffer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Rows of the scene that a row of windows adds to those before it, or some of them."""
+
+    rows: Window
+    """Which."""
+    place: int
+    """Their first row in the buffer."""
+    kept: int
+    """Rows at the buffer's end that become its first before these come; 0 where that is done."""
+    last: bool
+    """Whether the row of windows is complete with them."""
+
+
+def _parts(plan: SlidingPlan) -> Iterator[_Part]:
+    """Give the rows of the scene in the order of the windows, each once, some at a time to spare memory."""
     end = 0
     for start in plan.row_starts:
-        kept = max(end - start, 0)
-        if kept:
-            buffer[:, :kept] = buffer[:, height - kept :]
-        wanted = Window(
-            row=start + kept,
-            col=0,
-            height=min(start + height, plan.shape[0]) - start - kept,
-            width=plan.shape[1],
-        )
-        rows = job.read_rows(wanted)
-        if rows.shape != (present, *wanted.shape):
-            msg = f"expected pixels of shape {(present, *wanted.shape)}, got {rows.shape}."
-            raise SceneError(msg)
-        buffer[:, kept:] = _grow(rows, (height - kept, width))
-        del rows  # a strip is large, and this frame outlives the networks' work on it
-        end = start + height
-        yield buffer
+        first, kept = end, max(end - start, 0)
+        end = min(start + plan.window[0], plan.shape[0])
+        for row in range(first, end, ROWS_AT_ONCE):
+            rows = Window(row=row, col=0, height=min(ROWS_AT_ONCE, end - row), width=plan.shape[1])
+            last = row + rows.height == end
+            yield _Part(rows=rows, place=row - start, kept=kept if row == first else 0, last=last)
 
 
 def _grow(rows: Float32, shape: tuple[int, int]) -> Float32:
@@ -236,44 +390,6 @@ def _coverage(strip: Float32) -> tuple[Bool, Bool]:
     return every, some
 
 
-def _add_windows(
-    job: SlidingJob, index: int, strip: Float32, valid: Bool, row_share: Float32, sums: Float32
-) -> Iterator[int]:
-    """Add one row of windows to the members' sums; yields how many of its windows are done."""
-    plan = job.plan
-    columns = len(plan.col_starts)
-    allowed = job.augmentation.allowed(index * columns, columns)
-    width = plan.window[1]
-    col_shares = blend_shares(plan.col_starts, width, plan.overlap)
-    wanted = [
-        (start, share)
-        for start, share in zip(plan.col_starts, col_shares, strict=True)
-        if valid[:, start : start + width].any()
-    ]
-    skipped = columns - len(wanted)
-    if not wanted:
-        yield skipped
-    networks = [partial(_run, job.spec, network) for network in job.networks]
-    # A budget is shared out among all windows of a row.
-    together = job.batch_size if job.augmentation.budget is None else max(len(wanted), 1)
-    for first in range(0, len(wanted), together):
-        some = wanted[first : first + together]
-        places = [slice(start, start + width) for start, _ in some]
-        members = look_more(
-            networks,
-            np.stack([network_input(job.spec, job.matches, strip[:, :, place]) for place in places]),
-            job.augmentation,
-            valid=np.stack([valid[:, place] for place in places]),
-            allowed=allowed,
-            batch_size=job.batch_size,
-        )
-        for window, (place, (_, share)) in enumerate(zip(places, some, strict=True)):
-            weights = np.outer(row_share, share)
-            for member in range(len(networks)):
-                sums[member, :, :, place] += members[member, window] * weights
-        yield skipped + first + len(some)
-
-
 def _run(spec: ModelSpec, network: Network, batch: Float32) -> Float32:
     """Run a network on windows of any size and hold what it returns against its spec."""
     height, width = batch.shape[2:]
@@ -292,12 +408,3 @@ def _run(spec: ModelSpec, network: Network, batch: Float32) -> Float32:
         )
         raise ModelError(msg)
     return outputs
-
-
-def _moved_up(sums: Float32, rows: int) -> Float32:
-    """Give new sums that begin at the old ones' row ``rows``; what was handed out is never touched again."""
-    moved = np.zeros_like(sums)
-    kept = sums.shape[2] - rows
-    if kept:
-        moved[:, :, :kept] = sums[:, :, rows:]
-    return moved

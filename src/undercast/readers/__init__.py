@@ -40,6 +40,7 @@ READERS: dict[str, str] = {
     "sentinel2": "undercast.readers.sentinel2",
     "landsat": "undercast.readers.landsat",
     "hls": "undercast.readers.hls",
+    "bigearthnet": "undercast.readers.bigearthnet",
     "proba_v": "undercast.readers.proba_v",
     "fdr4vgt": "undercast.readers.fdr4vgt",
     "spot_vgt": "undercast.readers.spot_vgt",

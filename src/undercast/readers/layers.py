@@ -37,7 +37,7 @@ REMOTE_SETTINGS: Mapping[str, str] = {
 """GDAL settings for sources behind a network, unless the environment sets them: no directory listing (so no
 side-car files either), and patience."""
 
-CACHE_SETTINGS: Mapping[str, int] = {"GDAL_CACHEMAX": 128 * 1024**2}
+CACHE_SETTINGS: Mapping[str, int] = {"GDAL_CACHEMAX": 64 * 1024**2}
 """Room for GDAL's decoded blocks, in bytes, unless the environment sets it: GDAL would take 5 % of the memory,
 and a pass from top to bottom needs a row of blocks."""
 

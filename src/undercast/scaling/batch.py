@@ -2,88 +2,31 @@
 
 from __future__ import annotations
 
-import copy
+import logging
 import threading
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import TypeVar
 
 from rasterio.errors import NotGeoreferencedWarning
 
-from undercast import masking
-from undercast.errors import UndercastError
 from undercast.inference.backends import Network
-from undercast.loading import Model
-from undercast.masking import MaskOptions, MaskResult, Progress
+from undercast.loading import Model, ModelChoice
+from undercast.scaling.jobs import WORKERS, Bar, Batch, Found, Outcome, attempt, known_before, nothing_drawn
 from undercast.scene import Scene
 from undercast.types import Float32
-from undercast.writers import OutputOptions, planned
-from undercast.writers.outputs import OutputPaths
+
+__all__ = ["WORKERS", "Batch", "Found", "Outcome", "at_once", "mask_batch", "model_here", "one_at_a_time", "slow_first"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-Status = Literal["done", "skipped", "failed"]
-"""What became of a scene."""
-STATUSES: tuple[Status, ...] = get_args(Status)
-
-Bar: TypeAlias = Callable[[str], AbstractContextManager[Progress | None]]
-"""Title of a scene -> what is told of its windows, while it is at work."""
-
-WORKERS = 3
-"""Scenes at work at once, so that one can be read, one be in the networks and one be written."""
-
 POLL_S = 0.5
 """Seconds after which a waiting thread looks up: on Windows, Ctrl-C does not wake it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Found:
-    """One scene of a batch after a first look."""
-
-    source: str
-    """As it was asked for."""
-    scene: Scene | UndercastError
-    """The scene, or why it cannot be opened."""
-
-    @property
-    def name(self) -> str:
-        """Name of the scene; the source where it cannot be opened."""
-        return self.scene.name if isinstance(self.scene, Scene) else self.source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Batch:
-    """What all scenes of a batch share."""
-
-    output: OutputOptions
-    """Where to, and which files."""
-    options: MaskOptions = MaskOptions()  # noqa: RUF009 (it is frozen)
-    """How."""
-    skip_existing: bool = False
-    """Whether scenes whose outputs all exist are left alone, and half-published ones are done again."""
-    workers: int = WORKERS
-    """Scenes at work at once; the networks work for one at a time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Outcome:
-    """What became of one scene."""
-
-    found: Found
-    """Which scene."""
-    status: Status
-    """What became of it."""
-    result: MaskResult | None = None
-    """What masking left behind, where it is done."""
-    existing: OutputPaths | None = None
-    """Its outputs, where it was skipped."""
-    error: Exception | None = None
-    """What went wrong, where it failed."""
 
 
 class _StoppedError(Exception):
@@ -91,10 +34,7 @@ class _StoppedError(Exception):
 
 
 def mask_batch(
-    found: Sequence[Found],
-    batch: Batch,
-    load: Callable[[], Model],
-    bar: Bar = lambda title: nullcontext(None),  # noqa: ARG005 (nothing is drawn)
+    found: Sequence[Found], batch: Batch, load: Callable[[], Model], bar: Bar = nothing_drawn
 ) -> Generator[Outcome, None, None]:
     """Mask many scenes, the slow ones first, so that no slow one is left over at the end.
 
@@ -115,7 +55,7 @@ def mask_batch(
     """
     waiting = []
     for one in found:
-        outcome = _known_before(one, batch)
+        outcome = known_before(one, batch)
         if outcome is None:
             waiting.append(one)
         else:
@@ -125,14 +65,32 @@ def mask_batch(
     model = one_at_a_time(load())
     stop = threading.Event()
 
+    def look_up() -> None:
+        if stop.is_set():
+            raise _StoppedError
+
     def work(one: Found) -> Outcome:
-        return _attempt(one, batch, model, bar, stop)
+        return attempt(one, batch, model, bar, look_up)
 
     ordered = slow_first(waiting)
-    if len(ordered) == 1 or batch.workers == 1:
-        yield from map(work, ordered)
-    else:
-        yield from at_once(ordered, work, workers=batch.workers, stop=stop)
+    with said(wanted=batch.logs):
+        if len(ordered) == 1 or batch.workers == 1:
+            yield from map(work, ordered)
+        else:
+            yield from at_once(ordered, work, workers=batch.workers, stop=stop)
+
+
+@contextmanager
+def said(*, wanted: bool) -> Iterator[None]:
+    """Let undercast's messages through from INFO on, where somebody keeps them."""
+    logger = logging.getLogger("undercast")
+    before = logger.level
+    if wanted and logger.getEffectiveLevel() > logging.INFO:
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def slow_first(found: Sequence[Found]) -> list[Found]:
@@ -184,6 +142,22 @@ def at_once(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+_here: dict[ModelChoice, Model] = {}
+_loading = threading.Lock()
+
+
+def model_here(choice: ModelChoice) -> Model:
+    """Give this process's copy of a model, loaded once; its networks work for one thread at a time.
+
+    Raises:
+        UndercastError: If it cannot be loaded here.
+    """
+    with _loading:
+        if choice not in _here:
+            _here[choice] = one_at_a_time(choice.load())
+        return _here[choice]
+
+
 def one_at_a_time(model: Model) -> Model:
     """Give a model whose networks work for one thread at a time: they use the whole device anyway."""
     lock = threading.Lock()
@@ -196,57 +170,3 @@ def one_at_a_time(model: Model) -> Model:
         return run
 
     return replace(model, networks=tuple(locked(network) for network in model.networks))
-
-
-def _known_before(one: Found, batch: Batch) -> Outcome | None:
-    """Give the outcome of a scene that needs no masking; None where it does."""
-    if isinstance(one.scene, UndercastError):
-        return Outcome(found=one, status="failed", error=one.scene)
-    if not batch.skip_existing:
-        return None
-    try:
-        paths = planned(batch.output, one.scene.name)
-    except UndercastError as error:
-        return Outcome(found=one, status="failed", error=error)
-    finished = all(path.exists() for _, path in paths.named())
-    return Outcome(found=one, status="skipped", existing=paths) if finished else None
-
-
-def _attempt(one: Found, batch: Batch, model: Model, bar: Bar, stop: threading.Event) -> Outcome:
-    """Mask one scene; whatever goes wrong in it is its outcome."""
-    try:
-        with bar(one.name) as progress:
-            result = _masked(one, batch, model, _watched(progress, stop))
-    except Exception as error:  # noqa: BLE001 (a defect met in one scene must not stop the others)
-        return Outcome(found=one, status="failed", error=error)
-    return Outcome(found=one, status="done", result=result)
-
-
-def _masked(one: Found, batch: Batch, model: Model, progress: Progress) -> MaskResult:
-    if isinstance(one.scene, UndercastError):
-        raise one.scene
-    # The copy opens the scene's files for itself and closes them with its end, however long the batch is.
-    scene = replace(one.scene, pixels=copy.copy(one.scene.pixels))
-    return masking.mask(scene, _output(scene, batch), model, options=batch.options, progress=progress)
-
-
-def _watched(progress: Progress | None, stop: threading.Event) -> Progress:
-    """Give what is told of a scene's windows; it ends the scene where the batch ends."""
-
-    def told(done: int, windows: int) -> None:
-        if stop.is_set():
-            raise _StoppedError
-        if progress is not None:
-            progress(done, windows)
-
-    return told
-
-
-def _output(scene: Scene, batch: Batch) -> OutputOptions:
-    """Let a scene be done again whose item is missing beside others of its outputs.
-
-    The item is published last: a run that was killed just then has left the others and not it.
-    """
-    item = planned(batch.output, scene.name).item
-    half_published = batch.skip_existing and item is not None and not item.exists()
-    return replace(batch.output, overwrite=True) if half_published else batch.output

@@ -22,6 +22,7 @@ from undercast.writers.outputs import (
     check_free,
     planned,
 )
+from undercast.writers.places import Store
 from undercast.writers.quicklook import Preview, png
 from undercast.writers.raster import (
     Layers,
@@ -75,8 +76,13 @@ def write(stream: PredictionStream, scene: Scene, options: OutputOptions) -> Out
                 (stage / paths.item.name).write_text(text + "\n", encoding="utf-8")
         # Another run may have written here in the meantime.
         check_free(options, scene.name)
-        publish(stage, [path for _, path in paths.named()])
+        finished = [path for _, path in paths.named()]
+        if options.store is None:
+            publish(stage, finished)
+        else:
+            Store(url=options.store).deliver([stage / path.name for path in finished])
     return Outputs(
+        store=paths.store,
         class_map=paths.class_map,
         probabilities=paths.probabilities,
         uncertainty=paths.uncertainty,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from undercast.classes import ClassScheme
 from undercast.errors import OutputError, OutputExistsError
 from undercast.types import Compression
+from undercast.writers.places import Place, place_of
+
+RUN = "undercast:run"
+"""Property of an item that says which run made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +24,8 @@ class OutputOptions:
 
     folder: Path
     """Folder of the outputs; made if it is not there."""
+    store: str | None = None
+    """Address of an object store that they go to, such as ``s3://bucket/masks``; in the folder they only grow then."""
     scheme: ClassScheme
     """Class scheme of the class map; the probabilities keep undercast's four classes."""
     probabilities: bool = False
@@ -36,6 +44,18 @@ class OutputOptions:
     """Compression of the GeoTIFFs."""
     command: str | None = None
     """Command line that asked for them, for the records."""
+    run: str | None = None
+    """Name of the run, ``/`` and the scene's number in it, for the item: a run makes nothing a second time."""
+
+    @property
+    def place(self) -> Place:
+        """Where finished files go.
+
+        Raises:
+            UsageError: If the store's kind is not known.
+            MissingDependencyError: If what reaches it is not installed.
+        """
+        return place_of(self.folder, self.store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +74,21 @@ class OutputPaths:
     """QGIS style of the class map."""
     item: Path | None
     """STAC item that names and checksums the others."""
+    store: str | None = None
+    """Address of the object store where they are; None where they are in their folder."""
 
     def named(self) -> Iterator[tuple[str, Path]]:
         """Go through the outputs that are asked for; the item comes last, because it describes the others."""
         for entry in fields(OutputPaths):
             path = getattr(self, entry.name)
-            if path is not None:
+            if isinstance(path, Path):
                 yield entry.name, path
+
+    def addresses(self) -> dict[str, str]:
+        """Give the absolute path or the URL of each output that is asked for."""
+        if self.store is None:
+            return {name: str(path.absolute()) for name, path in self.named()}
+        return {name: f"{self.store.rstrip('/')}/{path.name}" for name, path in self.named()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +125,7 @@ def planned(options: OutputOptions, scene_name: str) -> OutputPaths:
         quicklook=path("quicklook.png") if options.quicklook else None,
         style=path("class_map.qml") if options.qml else None,
         item=path("mask.json") if options.item else None,
+        store=options.store,
     )
 
 
@@ -104,11 +133,15 @@ def check_free(options: OutputOptions, scene_name: str) -> OutputPaths:
     """Name the outputs of a scene and make sure, before anything is computed, that they can be written.
 
     Raises:
-        OutputExistsError: If one exists and may not be overwritten.
+        OutputExistsError: If one exists and may not be overwritten, or this very run has made them.
         OutputError: If the folder is a file or may not be written, or a folder stands in an output's place.
     """
     paths = planned(options, scene_name)
     _check_folder(options.folder)
+    refuse_own(options, paths)
+    if options.store is not None:
+        _check_store(options, paths)
+        return paths
     for _, path in paths.named():
         if path.is_dir():
             raise OutputError(f"expected a file or nothing at {path}, found a folder. Choose another output folder.")
@@ -118,6 +151,52 @@ def check_free(options: OutputOptions, scene_name: str) -> OutputPaths:
                 " or choose another output folder."
             )
     return paths
+
+
+def _check_store(options: OutputOptions, paths: OutputPaths) -> None:
+    sizes = options.place.sizes([path.name for _, path in paths.named()])
+    for address, size in zip(paths.addresses().values(), sizes, strict=True):
+        if size is not None and not options.overwrite:
+            raise OutputExistsError(
+                f"{address} exists already. Allow to replace it with --overwrite (overwrite=True in Python),"
+                " or choose another place."
+            )
+
+
+def read_item(place: Place, paths: OutputPaths) -> Mapping[str, Any] | None:
+    """Read the item of some outputs; None where there is none, or no whole one.
+
+    Raises:
+        OutputError: If the place cannot be looked into.
+    """
+    if paths.item is None or place.sizes([paths.item.name]) == [None]:
+        return None
+    try:
+        item = json.loads(place.read(paths.item.name))
+    except ValueError:  # cut short when the power was
+        return None
+    return item if isinstance(item, dict) else None
+
+
+def refuse_own(options: OutputOptions, paths: OutputPaths) -> None:
+    """Refuse to make again what the run has made, even where outputs may be replaced.
+
+    Raises:
+        OutputExistsError: If the item tells of this run: of this scene, or of another one of the same name.
+    """
+    if options.run is None:
+        return
+    made = run_of(read_item(options.place, paths))
+    if made is not None and made.partition("/")[0] == options.run.partition("/")[0]:
+        what = "" if made == options.run else " from another scene of that name. Mask them into different folders"
+        raise OutputExistsError(f"{paths.addresses()['item']} was made by this run{what}.")
+
+
+def run_of(item: Mapping[str, Any] | None) -> str | None:
+    """Tell which run's part an item was made in; None where it says none."""
+    properties = {} if item is None else item.get("properties")
+    run = properties.get(RUN) if isinstance(properties, dict) else None
+    return run if isinstance(run, str) else None
 
 
 def _check_folder(folder: Path) -> None:

@@ -34,6 +34,12 @@ BACKGROUND = 64
 STRETCH_PERCENT = (2.0, 98.0)
 """Percentiles that become black and white."""
 
+PNG_LEVEL = 2
+"""Effort of the PNG's compression, 1 to 9; more takes several times as long and saves little."""
+
+LOOKS_PER_PIXEL = 2
+"""Pixels of the scene along each side that are averaged to one of the picture, at least; others are left out."""
+
 VALUES_AT_ONCE = 8_000_000
 """Reflectances that are read at once."""
 
@@ -91,11 +97,13 @@ class Preview:
             yield Window(row=strip.row + first, col=0, height=min(rows, height - first), width=width)
 
     def _average(self, window: Window, values: Float32) -> None:
-        """Add a window's reflectance to the sums."""
+        """Add some of a window's reflectance, as much from each pixel of the picture, to the sums."""
+        seen_rows, rows, row_starts = self._spread(window.row, window.height)
+        if not len(seen_rows):
+            return
+        seen_cols, _, col_starts = self._spread(0, window.width)
+        values = values[:, seen_rows][..., seen_cols]
         valid = np.logical_and.reduce(np.isfinite(values), axis=0, keepdims=True)
-        picture_rows = (window.row + np.arange(window.height)) // self._step
-        rows, row_starts = np.unique(picture_rows, return_index=True)
-        col_starts = np.arange(0, window.width, self._step)
 
         def total(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
             across = np.add.reduceat(pixels, col_starts, axis=-1, dtype=np.float64)
@@ -103,6 +111,17 @@ class Preview:
 
         self._sums[:, rows] += total(np.where(valid, values, np.float32(0)))
         self._counts[rows] += total(valid)[0]
+
+    def _spread(self, first: int, length: int) -> tuple[NDArray[np.intp], ...]:
+        """Choose some pixels of each pixel of the picture along one side.
+
+        Returns:
+            The pixels, counted from ``first``; the picture's pixels that they belong to; where those begin among them.
+        """
+        places = first + np.arange(length)
+        seen = np.flatnonzero(places % self._step % max(1, self._step // LOOKS_PER_PIXEL) == 0)
+        cells, starts = np.unique(places[seen] // self._step, return_index=True)
+        return seen, cells, starts
 
     def _sample(self, strip: Strip) -> None:
         """Take the class at the middle of each pixel of the picture."""
@@ -151,6 +170,7 @@ def png(picture: UInt8) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with MemoryFile(ext=".png") as memory:
-            with memory.open(driver="PNG", height=height, width=width, count=layers, dtype="uint8") as target:
+            shape = {"height": height, "width": width, "count": layers}
+            with memory.open(driver="PNG", dtype="uint8", ZLEVEL=PNG_LEVEL, **shape) as target:
                 target.write(np.moveaxis(picture, -1, 0))
             return bytes(memory.read())

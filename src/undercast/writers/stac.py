@@ -21,7 +21,7 @@ from undercast.classes import ClassScheme
 from undercast.grids import Grid
 from undercast.prediction import PredictionHeader
 from undercast.scene import Scene
-from undercast.writers.outputs import OutputOptions
+from undercast.writers.outputs import RUN, OutputOptions
 from undercast.writers.style import stored_nodata
 from undercast.writers.tags import one_line
 from undercast.writers.tally import Tally
@@ -84,7 +84,7 @@ def build_item(
     )
     for key, path in files.items():
         item.add_asset(key, _asset(key, path, header, options.scheme))
-    for link in _links(scene, header, options.folder):
+    for link in _links(scene, header, options.folder if options.store is None else None):
         item.add_link(link)
     return item.to_dict(include_self_link=False, transform_hrefs=False)
 
@@ -134,6 +134,7 @@ def _run(header: PredictionHeader, options: OutputOptions) -> dict[str, Any]:
         "undercast:absent_bands": list(header.absent),
         "undercast:postprocessing": dict(header.postprocessing),
         "undercast:warnings": list(header.warnings),
+        RUN: options.run,
     }
     return {key: value for key, value in run.items() if value}
 
@@ -249,7 +250,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _links(scene: Scene, header: PredictionHeader, folder: Path) -> list[Link]:
+def _links(scene: Scene, header: PredictionHeader, folder: Path | None) -> list[Link]:
     links = []
     source = scene.provenance.get("source")
     if source and source != "array" and (_is_remote(source) or Path(source).exists()):
@@ -262,10 +263,12 @@ def _links(scene: Scene, header: PredictionHeader, folder: Path) -> list[Link]:
     return links
 
 
-def _href(target: str, folder: Path) -> str:
-    """Refer to a URL as it is, and to a local file relative to the output folder."""
+def _href(target: str, folder: Path | None) -> str:
+    """Refer to a URL as it is, and to a local file relative to the output folder where there is one."""
     if _is_remote(target):
         return without_secrets(target)
+    if folder is None:
+        return Path(target).resolve().as_uri()
     try:
         relative = os.path.relpath(target, folder)
     except ValueError:  # another drive
