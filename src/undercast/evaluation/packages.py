@@ -85,12 +85,12 @@ class PackagePredictor:
 
 
 def open_package(name: str | Path = DEFAULT_MODEL, options: MaskOptions | None = None) -> PackagePredictor:
-    """Load a model package as a predictor.
+    """Load a model package as a predictor, in single precision: its figures are the same on every machine.
 
     Raises:
         UndercastError: As ``loading.load_model`` does.
     """
-    return PackagePredictor(model=loading.load_model(name), options=options or MaskOptions())
+    return PackagePredictor(model=loading.load_model(name, precision="f32"), options=options or MaskOptions())
 
 
 def operating_point(spec: ModelSpec, options: MaskOptions) -> Mapping[str, float]:
