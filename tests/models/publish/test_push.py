@@ -37,7 +37,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("UNDERCAST_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_TOKEN", "secret")
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    # Not by its variable: the library reads that once, and another test may have imported it.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     with SERVER.serving() as site:
         monkeypatch.setenv("HF_ENDPOINT", site.url)
         yield site
