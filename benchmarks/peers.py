@@ -5,10 +5,10 @@
     python benchmarks/peers.py --only undercast-20m   one part, again
     python benchmarks/peers.py --page                 docs/benchmarks: the table and the plot of what is measured
 
-Each part is kept in out/peers.json as soon as it is done, with the load of the machine before it; figures of different
-parts belong together only where the machine was idle for all of them. Every job is a process of its own, measured from
-outside, see bench.py. Each peer gets a virtual environment of its own, out/env-PEER; --python PEER=PATH names another
-one's interpreter. What runs in them, and what of it has random weights, is in peer_jobs.py.
+Each part is kept in out/peers.json as soon as it is done, with the load of the machine before the run; figures of
+different parts belong together only where the machine was idle for all of them. Every job is a process of its own,
+measured from outside, see bench.py. Each peer gets a virtual environment of its own, out/env-PEER; --python PEER=PATH
+names another one's interpreter. What runs in them, and what of it has random weights, is in peer_jobs.py.
 """
 
 from __future__ import annotations
@@ -231,9 +231,10 @@ def main() -> int:
     os.environ.setdefault("UNDERCAST_CACHE", str(options.out.resolve() / "cache"))
     failed = 0
     wanted = [] if options.page else options.only or [name for name in PARTS if name not in record]
+    # Once: before a later part the load is that of the part before it.
+    where = machine()
     for name in wanted:
         print(f"{name} ...", flush=True)
-        where = machine()
         try:
             with tempfile.TemporaryDirectory(dir=options.out) as folder:
                 measured = PARTS[name].run(options.out.resolve(), Path(folder))

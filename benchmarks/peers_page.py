@@ -1,4 +1,4 @@
-"""The page of what peers.py measured: a table and a plot, with the machine and the load before each part."""
+"""The page of what peers.py measured: a table and a plot, with the machine and its load before the runs."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def peak(_: str) -> dict[str, Any]:
 
 
 def network(source: str) -> dict[str, Any]:
-    """Run the embedded model's network alone on as many windows as masking the scene takes, with every stream busy."""
+    """Run the embedded model's network alone on as many windows as masking the scene takes, as many at once."""
     from dataclasses import replace
 
     import numpy as np
@@ -58,8 +58,9 @@ def network(source: str) -> dict[str, Any]:
     from undercast.readers.base import OpenOptions
     from undercast.training.networks import build
 
-    model = load_model()
     scene = readers.open_scene(source, OpenOptions())
+    # In the precision in which the scene is masked, which a comparison with f32 decides.
+    model = load_model(precision=stream(scene, load_model(), MaskOptions(radiometry="warn")).header.precision)
     seen: list[tuple[int, ...]] = []
     spec = model.spec
 
@@ -75,9 +76,7 @@ def network(source: str) -> dict[str, Any]:
         list(pool.map(model.networks[0], [batch] * model.windows))
         wall, cpu = timed(lambda: list(pool.map(model.networks[0], [batch] * len(seen))))
     side = batch.shape[2:]
-    twin = build(
-        str(model.package.item["properties"]["mlm:architecture"]), bands=len(spec.bands), classes=len(spec.classes)
-    )
+    twin = build(str(model.package.properties["mlm:architecture"]), bands=len(spec.bands), classes=len(spec.classes))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         twin.eval()(torch.rand(1, spec.channels, *side))
     operations = counter.get_total_flops() * len(seen)

@@ -16,6 +16,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from undercast import masking
 from undercast.bands import Band, band_from_name
 from undercast.classes import load_scheme
 from undercast.errors import (
@@ -31,6 +32,7 @@ from undercast.errors import (
     WindowError,
 )
 from undercast.inference.backends import BackendChoice
+from undercast.inference.memory import Load
 from undercast.inference.sliding import plan_windows
 from undercast.loading import Model, load_model
 from undercast.masking import MaskOptions, mask, predict, stream
@@ -387,6 +389,29 @@ def test_memory_is_bounded_by_a_row_of_windows(model: Model) -> None:
     assert max(rows) <= 32
     assert sum(rows) == 400
     assert len(heights) == len(plan_windows(model.spec, (400, 40)).row_starts)
+
+
+def test_windows_are_fitted_to_memory_where_the_models_own_would_take_more(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = small(np.full((3, 400, 300), 0.2, np.float32))
+    own = plan_windows(model.spec, scene.grid.shape)
+
+    def count(options: MaskOptions | None = None) -> int:
+        counts: list[int] = []
+        made = stream(scene, model, options, progress=lambda _, of: counts.append(of))
+        list(made.strips)
+        return counts[-1]
+
+    taken = Load(bands=3, layers=len(model.spec.classes), windows=model.windows).bytes_of(own)
+    assert count() == len(own)
+    monkeypatch.setattr(masking, "ORDINARY_BYTES", taken - 1)
+    assert count() != len(own)
+    assert count(MaskOptions(window=own.window[0])) == len(own)
+    assert count(MaskOptions(memory=10**10)) < len(own)
+    monkeypatch.setattr(masking, "ORDINARY_BYTES", 1)  # which no windows keep
+    assert count() == len(own)
+    assert count(MaskOptions(memory=1)) > len(own)
 
 
 def test_a_scene_whose_name_differs_from_its_file_is_looked_for_under_both(tmp_path: Path, model: Model) -> None:

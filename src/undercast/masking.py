@@ -17,7 +17,7 @@ from undercast.bands import BandMatch, tolerance_um
 from undercast.errors import ApplicabilityError, RadiometryError, SceneError, UsageError
 from undercast.inference import ensemble
 from undercast.inference.augmentation import ONE_VIEW, Augmentation
-from undercast.inference.memory import Load, fitted_plan, share_arenas
+from undercast.inference.memory import ORDINARY_BYTES, Load, fitted_plan, share_arenas
 from undercast.inference.sliding import SlidingJob, SlidingPlan
 from undercast.loading import Model, load_model
 from undercast.model_spec import ModelSpec
@@ -90,7 +90,7 @@ class MaskOptions:
     batch_size: int | None = None
     """Windows that a network gets at once; None: one on a processor, what the model suggests on an accelerator."""
     memory: int | None = None
-    """Memory that windows are fitted to, in bytes; None: they are not fitted."""
+    """Memory that windows are fitted to, in bytes; None: 800 MB, where the model's own windows would take more."""
     tta: Augmentation = ONE_VIEW
     """Test-time augmentation: how often windows are looked at."""
     radiometry: Literal["refuse", "warn"] = "refuse"
@@ -417,15 +417,20 @@ def batch_size_of(options: MaskOptions, model: Model) -> int:
 
 
 def _fitted(job: SlidingJob, model: Model, options: MaskOptions) -> SlidingPlan:
-    """Fit a pass's windows to scene and memory where a person says how much there is; else they are the model's own."""
-    if options.window is not None or options.memory is None:
+    """Fit a pass's windows to scene and memory, where a person says how much there is or the model's own take much."""
+    if options.window is not None:
         return job.plan
     load = Load(
         bands=sum(match.index is not None for match in job.matches) + len(job.spec.terrain),
         layers=len(model.networks) * len(job.spec.classes),
         windows=job.calls * job.batch_size,
     )
-    return fitted_plan(job.spec, job.plan.shape, load, overlap=options.overlap, budget=options.memory)
+    budget = options.memory or ORDINARY_BYTES
+    if options.memory is None and load.bytes_of(job.plan) <= budget:
+        return job.plan
+    fitted = fitted_plan(job.spec, job.plan.shape, load, overlap=options.overlap, budget=budget)
+    # Only who asks for little memory gets windows that are slower and still take more.
+    return job.plan if options.memory is None and load.bytes_of(fitted) > budget else fitted
 
 
 def _look(scene: Scene, matches: Sequence[BandMatch], options: MaskOptions) -> tuple[str, ...]:

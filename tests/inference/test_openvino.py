@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +31,31 @@ def load(weights: bytes, precision: Precision = "f32") -> Network:
 
 def pixels(*shape: int) -> Float32:
     return np.random.default_rng(0).random(shape, np.float32)
+
+
+RACE = """
+import os, sys, threading
+from undercast.inference.openvino import OpenVino
+OpenVino()
+import openvino
+sys.setswitchinterval(1e-6)
+gate = threading.Barrier(8)
+def first():
+    gate.wait()
+    openvino.Type.f32.to_dtype()
+threads = [threading.Thread(target=first, daemon=True) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(20)
+os._exit(sum(thread.is_alive() for thread in threads))
+"""
+"""Threads that are first to hand over an array; without what loading does before, they wait for each other for ever."""
+
+
+def test_threads_that_run_the_first_windows_do_not_lock_each_other_out() -> None:
+    # A process that hangs in this way holds the interpreter: only a limit from outside ends it.
+    assert subprocess.run([sys.executable, "-c", RACE], check=False, timeout=60).returncode == 0
 
 
 @pytest.fixture

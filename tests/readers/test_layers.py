@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from undercast.bands import band_from_name
 from undercast.errors import GridError, SceneError
 from undercast.grids import Grid
 from undercast.radiometry import Scaling
-from undercast.readers.layers import Layer, LayerPixels, read_header, same_grid, shared_grid
+from undercast.readers.layers import Layer, LayerPixels, _bytes_of_block_row, read_header, same_grid, shared_grid
 from undercast.windows import Window
 
 GRID = Grid(shape=(48, 40), transform=(10.0, 0.0, 5e5, 0.0, -10.0, 4.6e6), crs="EPSG:32631")
@@ -200,3 +201,14 @@ def test_different_grids_are_refused_and_the_difference_named(
     other = replace(one, source="other.tif", grid=replace(GRID, **change))  # type: ignore[arg-type]
     with pytest.raises(GridError, match=message):
         shared_grid([one, other])
+
+
+@pytest.mark.parametrize(("interleave", "bands"), [("pixel", 3), ("band", 1)])
+def test_room_is_made_for_all_bands_that_gdal_decodes_at_once(tmp_path: Path, interleave: str, bands: int) -> None:
+    path = tmp_path / "scene.tif"
+    profile = {"width": 100, "height": 64, "count": 3, "dtype": "uint16", "blockxsize": 32, "blockysize": 32}
+    place = GRID.transform
+    with rasterio.open(path, "w", driver="GTiff", tiled=True, interleave=interleave, transform=place, **profile):
+        pass
+    with rasterio.open(path) as raster:
+        assert _bytes_of_block_row(raster) == bands * 32 * 100 * 2

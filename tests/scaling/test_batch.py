@@ -20,7 +20,7 @@ from undercast.classes import load_scheme
 from undercast.errors import BackendError, OutputExistsError, SceneError
 from undercast.loading import Model, load_model
 from undercast.readers import open_scene
-from undercast.scaling.batch import Batch, Found, Outcome, mask_batch, one_at_a_time, slow_first
+from undercast.scaling.batch import Batch, Found, Outcome, mask_batch, slow_first, taking_turns
 from undercast.scene import Scene, scene_from_array
 from undercast.types import Float32
 from undercast.windows import Window
@@ -124,20 +124,23 @@ def test_one_scene_is_written_and_one_read_while_a_third_is_in_the_networks(
     assert statuses(outcomes) == {"first": "done", "second": "done", "third": "done"}
 
 
-def test_networks_work_for_one_thread_at_a_time(model: Model) -> None:
-    busy = threading.Lock()
+@pytest.mark.parametrize("windows", [1, 2])
+def test_networks_work_for_as_many_threads_as_fill_the_device(model: Model, windows: int) -> None:
+    busy = threading.Semaphore(windows)
+    together = threading.Barrier(windows)
 
     def network(batch: Float32) -> Float32:
         assert busy.acquire(blocking=False)
         try:
+            together.wait(timeout=10)  # fails unless that many are at work at once
             return model.networks[0](batch)
         finally:
             busy.release()
 
-    (locked,) = one_at_a_time(replace(model, networks=(network,))).networks
+    (limited,) = taking_turns(replace(model, networks=(network,), windows=windows)).networks
     batch = np.zeros((1, 3, 64, 64), np.float32)
     with ThreadPoolExecutor(8) as pool:
-        assert len(list(pool.map(locked, [batch] * 64))) == 64
+        assert len(list(pool.map(limited, [batch] * 64))) == 64
 
 
 def test_large_scenes_come_first_and_of_equal_ones_those_stored_in_more_bytes(tmp_path: Path) -> None:

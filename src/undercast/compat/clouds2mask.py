@@ -27,7 +27,7 @@ from undercast.models.package import DEFAULT_MODEL, ENSEMBLE_MODEL, find_package
 from undercast.prediction import Strip
 from undercast.readers import open_scene
 from undercast.readers.base import OpenOptions
-from undercast.scaling.batch import WORKERS, at_once, one_at_a_time
+from undercast.scaling.batch import WORKERS, at_once, taking_turns
 from undercast.types import NODATA, Compression, Precision, UInt8
 from undercast.writers.raster import Layers, class_map_layers
 from undercast.writers.style import qml
@@ -207,7 +207,7 @@ def batch_process_scenes(scene_settings_batch: Sequence[Settings]) -> list[Path]
     if not scene_settings_batch:
         msg = "expected settings of one scene or more, got none."
         raise UsageError(msg)
-    models = cache(lambda *key: one_at_a_time(load_model(key[0], device=key[1], precision=key[2] or "auto")))
+    models = cache(lambda *key: taking_turns(load_model(key[0], device=key[1], precision=key[2] or "auto")))
     for one in scene_settings_batch:
         models(one.model, one.pytorch_device, one.precision)
 

@@ -30,7 +30,7 @@ from undercast.model_spec import ModelSpec
 from undercast.models.package import DEFAULT_MODEL
 from undercast.prediction import Strip
 from undercast.radiometry import BRIGHTEST, Scaling, observe
-from undercast.scaling.batch import WORKERS, at_once, one_at_a_time
+from undercast.scaling.batch import WORKERS, at_once, taking_turns
 from undercast.scene import Scene, scene_from_array
 from undercast.types import NODATA, Float32, Precision, UInt8
 from undercast.writers.raster import Layers, class_map_layers
@@ -223,7 +223,7 @@ def predict_from_load_func(
         UndercastError: Of the first scene that failed, once those at work beside it are finished.
     """
     _refuse_foreign_models(custom_models, pred_classes)
-    loaded = one_at_a_time(_load(model, inference_device, inference_dtype))
+    loaded = taking_turns(_load(model, inference_device, inference_dtype))
     wanted = _Wanted(
         options=_options(loaded.spec, patch_size, patch_overlap, batch_size),
         confidence=export_confidence,

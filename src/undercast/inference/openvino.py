@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections import deque
 from contextlib import suppress
 from functools import cache
@@ -18,6 +19,9 @@ from undercast.types import Float32, Precision
 
 MOST_STREAMS = 4
 """Windows that are worked on at once at most; each needs memory for a network's inner values."""
+
+
+_MAKING = threading.Lock()
 
 
 class OpenVino:
@@ -77,10 +81,19 @@ class OpenVino:
         return _network(compiled, self.windows(device))
 
 
-@cache
 def _core() -> Any:
     """Make the runtime's core, which is costly, once."""
-    return require("openvino", extra="openvino", purpose="run networks with OpenVINO").Core()
+    with _MAKING:
+        return _made()
+
+
+@cache
+def _made() -> Any:
+    openvino = require("openvino", extra="openvino", purpose="run networks with OpenVINO")
+    # Its first call fills a table, and two threads that make it at once (the first windows of a scene) wait for each
+    # other for ever: OpenVINO 2026.4.
+    openvino.Type.f32.to_dtype()
+    return openvino.Core()
 
 
 def _network(compiled: Any, streams: int) -> Network:

@@ -28,8 +28,11 @@ Progress: TypeAlias = Callable[[int, int], None]
 PROBABILITY_SLACK = 1e-3
 """How far outside [0, 1] a probability may lie through rounding, half-precision networks included."""
 
-ROWS_AT_ONCE = 64
-"""Finished rows that are handed out together, at most."""
+ROWS_AT_ONCE = 32
+"""Rows that are read together, and finished rows that are handed out together, at most."""
+
+PARTS_AHEAD = 2
+"""Parts of ``ROWS_AT_ONCE`` rows that are read, and wait, while networks work."""
 
 DEFAULT_OVERLAP_SHARE = 8
 """Where the model's overlap does not fit a window that a person chose: its side divided by this."""
@@ -327,9 +330,7 @@ def _input_strips(job: SlidingJob) -> Iterator[Float32]:
     height, width = plan.window[0], plan.grown[1]
     buffer = np.empty((present, height, width), np.float32)
     with closing_pool(1) as reader:
-        # All of the next row of windows may wait, so that reading never stops while networks work.
-        waiting = -(-height // ROWS_AT_ONCE)
-        reads = in_order(reader, _parts(plan), lambda part: job.read_rows(part.rows), waiting=waiting)
+        reads = in_order(reader, _parts(plan), lambda part: job.read_rows(part.rows), waiting=PARTS_AHEAD)
         for part, rows in reads:
             if rows.shape != (present, *part.rows.shape):
                 msg = f"expected pixels of shape {(present, *part.rows.shape)}, got {rows.shape}."

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
@@ -171,10 +171,7 @@ class LayerPixels:
 
     def _room(self) -> int:
         """Give the bytes that two rows of blocks of every open file take: a window may lie across two."""
-        needed = sum(
-            2 * opened.dataset.block_shapes[0][0] * opened.dataset.width * np.dtype(opened.dataset.dtypes[0]).itemsize
-            for opened in self._open.values()
-        )
+        needed = sum(2 * _bytes_of_block_row(opened.dataset) for opened in self._open.values())
         return int(min(max(needed, CACHE_SETTINGS["GDAL_CACHEMAX"]), LARGEST_CACHE))
 
     def _read_file(self, window: Window, layers: Sequence[Layer], reflectance: Float32, places: Sequence[int]) -> None:
@@ -352,6 +349,12 @@ def _refuse_strange(dataset: Any, source: str) -> None:
 def _alpha_number(dataset: Any) -> int | None:
     kinds = dataset.colorinterp
     return kinds.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in kinds else None
+
+
+def _bytes_of_block_row(dataset: Any) -> int:
+    """Give the bytes of the decoded blocks beside one another; where bands are interleaved, GDAL keeps all of them."""
+    bands = dataset.count if dataset.interleaving is Interleaving.pixel else 1
+    return int(bands * dataset.block_shapes[0][0] * dataset.width * np.dtype(dataset.dtypes[0]).itemsize)
 
 
 def _open_dataset(source: str) -> Any:

@@ -20,7 +20,7 @@ from undercast.scaling.jobs import WORKERS, Bar, Batch, Found, Outcome, attempt,
 from undercast.scene import Scene
 from undercast.types import Float32
 
-__all__ = ["WORKERS", "Batch", "Found", "Outcome", "at_once", "mask_batch", "model_here", "one_at_a_time", "slow_first"]
+__all__ = ["WORKERS", "Batch", "Found", "Outcome", "at_once", "mask_batch", "model_here", "slow_first", "taking_turns"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,7 +62,7 @@ def mask_batch(
             yield outcome
     if not waiting:
         return
-    model = one_at_a_time(load())
+    model = taking_turns(load())
     stop = threading.Event()
 
     def look_up() -> None:
@@ -147,26 +147,26 @@ _loading = threading.Lock()
 
 
 def model_here(choice: ModelChoice) -> Model:
-    """Give this process's copy of a model, loaded once; its networks work for one thread at a time.
+    """Give this process's copy of a model, loaded once; threads take turns at its networks.
 
     Raises:
         UndercastError: If it cannot be loaded here.
     """
     with _loading:
         if choice not in _here:
-            _here[choice] = one_at_a_time(choice.load())
+            _here[choice] = taking_turns(choice.load())
         return _here[choice]
 
 
-def one_at_a_time(model: Model) -> Model:
-    """Give a model whose networks work for one thread at a time: they use the whole device anyway."""
-    lock = threading.Lock()
+def taking_turns(model: Model) -> Model:
+    """Give a model whose networks work for no more threads at a time than ``Model.windows``, which fill the device."""
+    turns = threading.Semaphore(model.windows)
 
-    def locked(network: Network) -> Network:
+    def limited(network: Network) -> Network:
         def run(batch: Float32) -> Float32:
-            with lock:
+            with turns:
                 return network(batch)
 
         return run
 
-    return replace(model, networks=tuple(locked(network) for network in model.networks))
+    return replace(model, networks=tuple(limited(network) for network in model.networks))

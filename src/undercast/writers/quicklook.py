@@ -76,8 +76,8 @@ class Preview:
         self._step = max(1, math.ceil(max(scene.grid.shape) / side))
         height, width = (math.ceil(length / self._step) for length in scene.grid.shape)
         self._layers, self._layer_of = np.unique(picture_bands(scene.bands), return_inverse=True)
-        self._sums = np.zeros((len(self._layers), height, width))
-        self._counts = np.zeros((height, width))
+        self._sums = np.zeros((len(self._layers), height, width), np.float32)
+        self._counts = np.zeros((height, width), np.float32)
         self._classes = np.full((height, width), NODATA, np.uint8)
 
     def add(self, strip: Strip) -> None:
