@@ -72,6 +72,8 @@ class OpenVino:
             "NUM_STREAMS": self.windows(device),
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": processors(),
+            # Pinned threads of two processes would share one core and leave the other idle.
+            "ENABLE_CPU_PINNING": False,
         }
         try:
             compiled = self._core.compile_model(self._core.read_model(model=weights.data), "CPU", hints)
