@@ -37,19 +37,23 @@ def lines(record: Record) -> Iterator[str]:
     """Give the page line by line."""
     yield "# Speed and memory\n"
     if not record:
-        yield "Nothing is measured yet: `make bench`."
+        yield "Nothing is measured yet: `make bench-peers`."
         return
     where = next(iter(record.values()))["machine"]
     yield (
         f"{where['processor']}, {where['cores']} cores, {where['memory_gb']:g} GB, {where['system']}, Python"
-        f" {where['python']}. Measured by `make bench`, which makes the scenes (generated; four bands as GeoTIFF, and a"
-        " Sentinel-2 SAFE of the same pixels). Each row is a process of its own: wall and processor time from start to"
-        " end, largest resident memory. The networks of OmniCloudMask and CloudS2Mask have their real architectures and"
-        " random weights, on which speed does not depend; ukis-csmask and s2cloudless run as shipped.\n"
+        f" {where['python']}. Measured by `make bench-peers`, which makes the scenes (generated; four bands as GeoTIFF,"
+        " and a Sentinel-2 SAFE of the same pixels). Each row is a process of its own: wall and processor time from"
+        " start to end, largest resident memory. The networks of OmniCloudMask and CloudS2Mask have their real"
+        " architectures and random weights, on which speed does not depend; ukis-csmask and s2cloudless run as"
+        " shipped.\n"
     )
     loads = [part["machine"]["load_before"] for part in record.values()]
     if max(loads) > BUSY_LOAD * where["cores"]:
-        yield f"**The machine was busy for some parts (load up to {max(loads):g}): their wall times say little.**\n"
+        yield (
+            f"The load before was up to {max(loads):g}. Where nothing but this benchmark ran, that is the part before,"
+            " which had ended; where something else ran, wall times say little.\n"
+        )
     yield "![Million pixels per second](speed.svg)\n"
     yield "| what | Mpx | wall s | processor s | peak GB | Mpx/s | wall over ours | memory over ours | load before |"
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
