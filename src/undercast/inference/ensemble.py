@@ -281,7 +281,7 @@ def decide(probabilities: Float32, names: Sequence[str], thresholds: Mapping[str
     """
     check_applies(thresholds, names)
     class_map = _by_thresholds(probabilities, names, thresholds) if thresholds else _most_probable(probabilities, names)
-    np.copyto(class_map, np.uint8(NODATA), where=~valid)
+    class_map |= np.uint8(NODATA) * ~valid  # NODATA has every bit
     return class_map
 
 
@@ -329,8 +329,11 @@ class _Best:
         better = probability > self.highest
         if where is not None:
             better &= where
-        np.copyto(self.highest, probability, where=better)
-        np.copyto(self.class_map, np.uint8(LAYER_VALUES[name]), where=better)
+        # Chosen by bits: some times faster than copying where a mask says so.
+        chosen = np.negative(better.view(np.int8))
+        highest, offered = self.highest.view(np.int32), probability.view(np.int32)
+        highest ^= (highest ^ offered) & chosen
+        self.class_map ^= (self.class_map ^ np.uint8(LAYER_VALUES[name])) & chosen.view(np.uint8)
 
 
 def _reached(probabilities: Float32, names: Sequence[str], thresholds: Mapping[str, float], layer: int) -> Bool | None:

@@ -189,7 +189,8 @@ class LayerPixels:
             invalid = _without_data(values, (*layer.nodata, *(() if declared is None else (declared,))))
             invalid = grown(invalid if away is None else invalid | away, edge_px)
             reflectance[place] = layer.scaling.to_reflectance(values[look.kept])
-            reflectance[place][invalid[look.kept]] = np.nan
+            if invalid.any():
+                reflectance[place][invalid[look.kept]] = np.nan
 
     def _mask_layer(self, dataset: Any, source: str) -> int | None:
         """Give the number of the alpha layer, unless it is a band: the fourth of four 8-bit layers is alpha to GDAL."""
