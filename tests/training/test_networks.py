@@ -12,13 +12,14 @@ from undercast.errors import UsageError
 from undercast.training.calibration import Calibrated, Calibration
 from undercast.training.networks import ARCHITECTURES, WithProbabilities, build, check_architecture
 
-SMALL = "spectral-spatial-small"
+TELLING = ("spectral-spatial-small", "spectral-spatial-light")
+"""Those that tell themselves which bands are absent, and take terrain."""
 
 
-@pytest.fixture(scope="module")
-def network() -> nn.Module:
+@pytest.fixture(scope="module", params=TELLING)
+def network(request: pytest.FixtureRequest) -> nn.Module:
     torch.manual_seed(0)
-    made = build(SMALL, bands=3, classes=4)
+    made = build(request.param, bands=3, classes=4)
     made.train()
     with torch.no_grad():
         for _ in range(3):  # gives the batch normalisation means and variances
@@ -84,16 +85,17 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
         check_architecture("nowhere")
 
 
-def test_a_new_terrain_branch_changes_nothing_and_a_trained_one_tells_absence_by_itself() -> None:
+@pytest.mark.parametrize("name", TELLING)
+def test_a_new_terrain_branch_changes_nothing_and_a_trained_one_tells_absence_by_itself(name: str) -> None:
     torch.manual_seed(0)
-    plain = build(SMALL, bands=3, classes=4).eval()
-    taught = build(SMALL, bands=3, classes=4, terrain=3).eval()
+    plain = build(name, bands=3, classes=4).eval()
+    taught = build(name, bands=3, classes=4, terrain=3).eval()
     taught.load_state_dict(plain.state_dict(), strict=False)
     image, terrain = picture(), torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(taught(torch.cat([image, terrain], dim=1)), plain(image))
-        for name, weights in taught.named_parameters():
-            if name.startswith("terrain."):
+        for key, weights in taught.named_parameters():
+            if key.startswith("terrain."):
                 weights.add_(0.05 * torch.randn_like(weights))
         given = taught(torch.cat([image, terrain], dim=1))
         absent = taught(torch.cat([image, torch.full_like(terrain, -1.0)], dim=1))

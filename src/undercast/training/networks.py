@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from undercast.errors import UsageError
+from undercast.training.light import SpectralSpatialLight
 from undercast.training.sentinel2_networks import SENTINEL2_ARCHITECTURES
 from undercast.training.spectral_spatial import SpectralSpatial
 from undercast.training.vgt_networks import VGT_ARCHITECTURES
@@ -30,12 +31,13 @@ class WithProbabilities(nn.Module):
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "spectral-spatial": SpectralSpatial,
     "spectral-spatial-small": partial(SpectralSpatial, widths=(16, 24, 32, 48, 64)),
+    "spectral-spatial-light": SpectralSpatialLight,
     **VGT_ARCHITECTURES,
     **SENTINEL2_ARCHITECTURES,
 }
 """Name -> function of the numbers of bands and classes."""
 
-WITH_TERRAIN = ("spectral-spatial", "spectral-spatial-small")
+WITH_TERRAIN = ("spectral-spatial", "spectral-spatial-small", "spectral-spatial-light")
 """Those that take a number of layers of ``terrain``, too."""
 
 

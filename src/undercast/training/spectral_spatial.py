@@ -1,4 +1,4 @@
-"""The architecture of the embedded model: a pixel-wise spectral branch beside a U-Net at half resolution."""
+"""The first architecture of the embedded model: a pixel-wise spectral branch beside a U-Net at half resolution."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class TerrainBranch(nn.Module):
         super().__init__()
         self.look = nn.Sequential(Conv(5 * layers, width), Residual(width))
         self.join = nn.Sequential(Conv(2 * width, width), Residual(width))
-        self.spatial = _silent(nn.Conv2d(width, width, 1))
+        self.spatial = silent(nn.Conv2d(width, width, 1))
         self.pixel = nn.Sequential(
-            nn.Conv2d(2 * layers, 16, 1), nn.ReLU(inplace=True), _silent(nn.Conv2d(16, spectral, 1))
+            nn.Conv2d(2 * layers, 16, 1), nn.ReLU(inplace=True), silent(nn.Conv2d(16, spectral, 1))
         )
 
     def forward(self, terrain: Tensor, spatial: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,7 +73,7 @@ class TerrainBranch(nn.Module):
         return spatial, pixel + self.pixel(torch.cat([values, present], dim=1))
 
 
-def _silent(convolution: nn.Conv2d) -> nn.Conv2d:
+def silent(convolution: nn.Conv2d) -> nn.Conv2d:
     """Let a convolution begin with 0."""
     nn.init.zeros_(convolution.weight)
     if convolution.bias is not None:

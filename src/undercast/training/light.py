@@ -1,0 +1,102 @@
+"""The light architecture: a spectral branch of 2 x 2 pixels beside a U-Net at a quarter of the resolution.
+
+Everything is computed at half resolution or less, where four pixels lie side by side as channels: what is left at full
+resolution on a processor is the reading of the input and the writing of the classes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from undercast.training.spectral_spatial import Conv, Merge, Residual, silent
+
+WIDTHS = (32, 64, 96, 144)
+"""Features at 1/4, 1/8, 1/16 and 1/32 of the resolution."""
+SPECTRAL = 32
+"""Features of a block of 2 x 2 pixels."""
+HALF = 16
+"""Features of shape at half resolution."""
+DARKEST = 0.0004
+"""Added to reflectance before its fourth root, so that an absent value, which gives 0, differs from a black one."""
+
+SHARP = 1e4
+"""Slope of the step from absent to present: a product is cheaper than a comparison on the processors meant."""
+
+
+class TerrainBranch(nn.Module):
+    """What the shape of the ground says, joined late; it changes nothing until it is trained."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.look = nn.Sequential(Conv(5 * layers, HALF), Residual(HALF))
+        self.join = nn.Sequential(Conv(2 * HALF, HALF), Residual(HALF))
+        self.spatial = silent(nn.Conv2d(HALF, HALF, 1))
+        self.spectral = silent(nn.Conv2d(HALF, SPECTRAL, 1))
+
+    def forward(self, terrain: Tensor, spatial: Tensor, spectral: Tensor) -> tuple[Tensor, Tensor]:
+        """Give both kinds of features, ``(batch, feature, y / 2, x / 2)``, knowing of the ground."""
+        present = (terrain > -0.5).to(terrain.dtype)
+        halved = [nn.functional.pixel_unshuffle(terrain * present, 2), nn.functional.avg_pool2d(present, 2)]
+        seen = self.look(torch.cat(halved, dim=1))
+        return spatial + self.spatial(self.join(torch.cat([spatial, seen], dim=1))), spectral + self.spectral(seen)
+
+
+class SpectralSpatialLight(nn.Module):
+    """A spectral branch of blocks of 2 x 2 pixels beside a U-Net that works at a quarter of the resolution and less.
+
+    Takes reflectance ``(batch, band, y, x)`` with -1 where a band is absent or a pixel has no data, and tells itself
+    which values are there; after the bands may come layers of terrain, with -1 where they are absent. Sides must be
+    multiples of 32. The spectral branch beside a spatial one is the idea of the "1DPW" networks of FDR4VGT-CLOUD.
+    """
+
+    encoder_parts = ("levels", "deep")
+    """Modules that see shapes, whatever the bands."""
+
+    def __init__(self, bands: int, classes: int, widths: Sequence[int] = WIDTHS, terrain: int = 0) -> None:
+        super().__init__()
+        self.bands = bands
+        self.layers = terrain
+        self.spectral = Conv(5 * bands, SPECTRAL, kernel=1)
+        self.stem = nn.Sequential(Conv(SPECTRAL, HALF, kernel=1), Conv(HALF, HALF))
+        self.levels = nn.ModuleList()
+        for above, below in itertools.pairwise((HALF, *widths)):
+            second = Residual(below) if self.levels else Conv(below, below)
+            self.levels.append(nn.Sequential(Conv(above, below, stride=2), second))
+        self.deep = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
+        self.merge = nn.ModuleList([Merge(below, above) for above, below in itertools.pairwise(widths)])
+        self.grow = Conv(widths[0], HALF, kernel=1)
+        self.keep = nn.Conv2d(HALF, HALF, 1)
+        self.mix = Conv(SPECTRAL + HALF, SPECTRAL, kernel=1)
+        self.head = nn.Conv2d(SPECTRAL, 4 * classes, 1)
+        self.terrain = TerrainBranch(terrain) if terrain else None
+
+    def forward(self, reflectance: Tensor) -> Tensor:
+        """Give logits ``(batch, class, y, x)``; bands alone stand for bands with absent terrain."""
+        given = reflectance
+        if self.terrain is not None:
+            reflectance = given[:, : self.bands]
+        values = torch.sqrt(torch.sqrt(reflectance.clamp(-DARKEST, 2.0) + DARKEST)) * 4 - 2.4
+        present = ((reflectance[:, :, ::2, ::2] + 0.5) * SHARP).clamp(0.0, 1.0)
+        spectral = self.spectral(torch.cat([nn.functional.pixel_unshuffle(values, 2), present], dim=1))
+        fine = self.stem(spectral)
+        x, seen = fine, []
+        for level in self.levels:
+            x = level(x)
+            seen.append(x)
+        x = self.deep(x)
+        for merge, above in zip(reversed(self.merge), reversed(seen[:-1]), strict=True):
+            x = merge(x, above)
+        grown = nn.functional.interpolate(self.grow(x), scale_factor=2.0, mode="nearest")
+        x = torch.relu(grown + self.keep(fine))
+        if self.terrain is not None:
+            terrain = given[:, self.bands :]
+            if not terrain.shape[1]:
+                terrain = torch.full_like(reflectance[:, :1], -1.0).expand(-1, self.layers, -1, -1)
+            x, spectral = self.terrain(terrain, x, spectral)
+        blocks = self.head(self.mix(torch.cat([spectral, x], dim=1)))
+        logits: Tensor = nn.functional.pixel_shuffle(blocks, 2)
+        return logits
