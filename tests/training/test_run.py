@@ -81,8 +81,9 @@ def test_the_log_and_the_checkpoint_lie_beside_the_package(package: Path) -> Non
     assert {path.name for path in (work / "all").iterdir()} == {"log.jsonl", "checkpoint.pt"}
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_folds_are_trained_from_the_same_start_judged_by_what_they_have_not_seen_and_packed_as_an_ensemble(
-    recipe: Recipe, chips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, chips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
     monkeypatch.setattr(loop, "VALIDATION_CHIPS", 2)
     folded = replace(
@@ -91,7 +92,7 @@ def test_folds_are_trained_from_the_same_start_judged_by_what_they_have_not_seen
         optimise=replace(recipe.optimise, steps=3, pretrain_steps=3),
     )
     places = Places(package=tmp_path / "one", ensemble=tmp_path / "all", work=tmp_path / "work")
-    package = run(folded, chips, places)
+    package = run(folded, chips, places, jobs=jobs)
     assert {path.name for path in (tmp_path / "work").iterdir()} == {"pretrain", "fold-1", "fold-2", "all"}
     lines = (tmp_path / "work" / "fold-2" / "log.jsonl").read_text("utf-8").splitlines()
     assert json.loads(lines[-1])["step"] == 2

@@ -35,6 +35,13 @@ from undercast.errors import UsageError
     type=click.Path(path_type=Path),
     help="Folder of labelled scenes for the figures in the card of a recipe with [ensemble]; they are not trained on.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Networks of a recipe with folds that are trained at the same time, each on one core.",
+)
 @click.option("--device", default="cpu", show_default=True, help="PyTorch device, such as cuda.")
 def command(
     recipe: Path,
@@ -43,6 +50,7 @@ def command(
     work: Path | None,
     ensemble: Path | None,
     judge_by: Path | None,
+    jobs: int,
     device: str,
 ) -> None:
     """Train the model of a recipe and write its package.
@@ -79,7 +87,7 @@ def command(
             package = run_two_stages(stages, data, out, work=work, device=device, progress=tell)
         else:
             places = Places(package=out, work=work, ensemble=ensemble)
-            package = run(read_recipe(recipe), data, places, device=device, progress=tell)
+            package = run(read_recipe(recipe), data, places, device=device, jobs=jobs, progress=tell)
     click.echo(package)
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from undercast.training.mining import mine
 from undercast.training.networks import check_architecture
 from undercast.training.operating_point import Judge, choose_presets
 from undercast.training.recipe import Recipe
+from undercast.training.side_by_side import side_by_side
 from undercast.types import TERRAIN_LAYERS
 
 if TYPE_CHECKING:
@@ -50,7 +52,15 @@ class Places:
     """Model package of the networks of the folds and of all, to write beside; it must not exist."""
 
 
-def run(recipe: Recipe, data: Path, places: Places, *, device: str = "cpu", progress: Progress | None = None) -> Path:
+def run(
+    recipe: Recipe,
+    data: Path,
+    places: Places,
+    *,
+    device: str = "cpu",
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Path:
     """Train the model of a recipe and write its package.
 
     First on simulated chips alone where the recipe says so; from there once without each fold of the real scenes, which
@@ -61,6 +71,7 @@ def run(recipe: Recipe, data: Path, places: Places, *, device: str = "cpu", prog
         data: Folder with ``manifest.json`` and chips.
         places: Where the files go.
         device: Device of PyTorch.
+        jobs: Networks that are trained at the same time once the first stage is over, each on one core.
         progress: Called now and then.
 
     Returns:
@@ -82,7 +93,7 @@ def run(recipe: Recipe, data: Path, places: Places, *, device: str = "cpu", prog
     tell = progress or (lambda _what, _done, _total: None)
     pools = make_pools(recipe, data, lambda done, total: tell("simulating", done, total))
     work = places.work or places.package.with_name(f"{places.package.name}.work")
-    trained, judges = _train_all(recipe, pools, work, device, tell)
+    trained, judges = _train_all(recipe, pools, work, device=device, jobs=jobs, tell=tell)
     tell("exporting", 0, 1)
     judges, record = _judge(recipe, pools, trained, judges)
     package = _write(places.package, recipe, data, {recipe.model.id: judges[-1][0]}, record)
@@ -101,7 +112,9 @@ def run(recipe: Recipe, data: Path, places: Places, *, device: str = "cpu", prog
     return package
 
 
-def _train_all(recipe: Recipe, pools: Pools, work: Path, device: str, tell: Progress) -> tuple[Trained, list[Judge]]:
+def _train_all(
+    recipe: Recipe, pools: Pools, work: Path, *, device: str, jobs: int, tell: Progress
+) -> tuple[Trained, list[Judge]]:
     """Train the network, and one without each fold.
 
     Returns:
@@ -125,31 +138,40 @@ def _train_all(recipe: Recipe, pools: Pools, work: Path, device: str, tell: Prog
         ).network
     if initial is not None:
         pools = mine(pools, initial)
-    trained = train(
-        recipe,
-        pools,
-        work / "all",
-        device=device,
-        progress=lambda done, total: tell("training", done, total),
-        initial=initial,
-    )
-    judges: list[Judge] = []
     folds = split(pools.real, recipe.data.folds) if recipe.data.folds else ()
+    runs = [_Run(what="training", recipe=recipe, pools=pools, work=work / "all")]
     for number, names in enumerate(folds, start=1):
         steps = recipe.data.fold_steps or plan.steps
-        seeded = replace(recipe, optimise=replace(plan, seed=plan.seed + number, steps=steps))
-        what = f"training without fold {number} of {len(folds)}"
-        fold = train(
-            seeded,
-            without(pools, names),
-            work / f"fold-{number}",
-            device=device,
-            progress=lambda done, total, what=what: tell(what, done, total),  # type: ignore[misc]
-            initial=initial,
+        runs.append(
+            _Run(
+                what=f"training without fold {number} of {len(folds)}",
+                recipe=replace(recipe, optimise=replace(plan, seed=plan.seed + number, steps=steps)),
+                pools=without(pools, names),
+                work=work / f"fold-{number}",
+            )
         )
-        judges.append((fold.network, only(pools, names)))
+    if jobs > 1:
+        side_by_side([partial(_train_one, run, initial, device) for run in runs], jobs)
+    trained, *others = (_train_one(run, initial, device, tell) for run in runs)
+    judges: list[Judge] = [(fold.network, only(pools, names)) for fold, names in zip(others, folds, strict=True)]
     judges.append((trained.network, pools.validation if folds else [*pools.real, *pools.validation]))
     return trained, judges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One network's training."""
+
+    what: str
+    recipe: Recipe
+    pools: Pools
+    work: Path
+
+
+def _train_one(run: _Run, initial: nn.Module | None, device: str, tell: Progress | None = None) -> Trained:
+    """Train one network, or go on with it."""
+    progress = None if tell is None else lambda done, total: tell(run.what, done, total)
+    return train(run.recipe, run.pools, run.work, device=device, progress=progress, initial=initial)
 
 
 def _judge(
