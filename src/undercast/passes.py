@@ -232,7 +232,9 @@ def finished(strip: MemberStrip, *, spec: ModelSpec, header: PredictionHeader) -
     """Turn members' rows into a prediction's: aggregated, tempered, with their uncertainty and classes."""
     aggregated = ensemble.aggregate(strip.members, header.aggregation, spec.classes)
     probabilities = ensemble.tempered(aggregated, spec.temperature)
-    spread = ensemble.uncertainty(strip.members, probabilities, header.uncertainty_kind, spec.classes)
+    spread = ensemble.uncertainty(
+        strip.members, probabilities, header.uncertainty_kind, spec.classes, header.thresholds
+    )
     class_map = ensemble.decide(probabilities, header.classes, header.thresholds, strip.valid)
     outside = ~strip.valid
     np.copyto(probabilities, np.nan, where=outside)

@@ -19,7 +19,7 @@ Aggregation = Literal["mean", "median", "max", "min", "vote"]
 """How the members' probabilities become one."""
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 
-UncertaintyKind = Literal["std", "entropy", "mutual_information", "disagreement"]
+UncertaintyKind = Literal["std", "entropy", "decision", "mutual_information", "disagreement"]
 """Which uncertainty is meant; see ``inference.ensemble``."""
 UNCERTAINTY_KINDS: tuple[UncertaintyKind, ...] = get_args(UncertaintyKind)
 

@@ -184,6 +184,26 @@ def test_entropy_is_1_where_all_classes_are_equal_and_0_where_one_is_certain() -
         np.testing.assert_allclose(value, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("threshold", [0.15, 0.5, 0.8])
+def test_the_decision_is_most_uncertain_at_its_threshold(threshold: float) -> None:
+    cloud = np.array([0.0, threshold / 2, threshold, (1 + threshold) / 2, 1.0], np.float32)
+    probabilities = np.stack([1 - cloud, cloud])[:, None]
+    value = uncertainty(probabilities[None, 1:], probabilities, "decision", BINARY, {"cloud": threshold})[0]
+    np.testing.assert_allclose(value[[0, 2, 4]], [0, 1, 0], atol=1e-5)
+    assert value[0] < value[1] < value[2] > value[3] > value[4]
+
+
+def test_kinds_of_cloud_are_one_decision_and_clear_and_shadow_two() -> None:
+    for probabilities, expected in (
+        (pixel(0, 0.5, 0.5, 0), 0.0),
+        (pixel(0.25, 0.5, 0, 0.25), 0.5 / 0.75),
+        (pixel(0.5, 0, 0, 0.5), 0.5 / 0.75),
+        (pixel(0.26, 0.25, 0.23, 0.26), (1 - 0.52 * 0.5) / 0.75),
+    ):
+        value = uncertainty(probabilities[None], probabilities, "decision", CLASS_NAMES)
+        np.testing.assert_allclose(value, expected, atol=1e-5)
+
+
 def test_mutual_information_is_1_where_certain_members_contradict_each_other() -> None:
     members = np.stack([pixel(1, 0, 0, 0), pixel(0, 1, 0, 0)])
     value = uncertainty(members, aggregate(members, "mean", CLASS_NAMES), "mutual_information", CLASS_NAMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -30,6 +31,9 @@ LAYER_VALUES: dict[str, int] = {**{name: value for value, name in enumerate(CLAS
 
 SMALLEST_PROBABILITY = 1e-7
 """Probabilities are not taken for lower than this, so that their logarithm is finite."""
+
+OF_ONE: tuple[UncertaintyKind, ...] = ("entropy", "decision")
+"""Uncertainties that one member has, too."""
 
 TWO = 2
 """Layers of a binary model; members that an uncertainty between members takes at least."""
@@ -149,18 +153,27 @@ def check_uncertainty(kind: UncertaintyKind, members: int) -> None:
     if kind not in UNCERTAINTY_KINDS:
         msg = f"uncertainty {kind!r} is not known. Known: {', '.join(UNCERTAINTY_KINDS)}"
         raise UsageError(msg)
-    if kind != "entropy" and members < TWO:
+    if kind not in OF_ONE and members < TWO:
         msg = f"uncertainty {kind} needs two or more members, this model has {members}. Try entropy."
         raise UsageError(msg)
 
 
-def uncertainty(members: Float32, probabilities: Float32, kind: UncertaintyKind, classes: Sequence[str]) -> Float32:
+def uncertainty(
+    members: Float32,
+    probabilities: Float32,
+    kind: UncertaintyKind,
+    classes: Sequence[str],
+    thresholds: Mapping[str, float] = MappingProxyType({}),
+) -> Float32:
     """Give the uncertainty of each pixel.
 
     - ``std``: population standard deviation over members of the probability of cloud (thick plus thin; of a
       binary model the class that is not clear), divided by its largest possible value for N members,
       sqrt(k (N - k)) / N with k = floor(N / 2) (half of them 0, half of them 1).
     - ``entropy``: Shannon entropy of the aggregated probabilities, divided by log(number of classes).
+    - ``decision``: chance that the decided class is wrong, kinds of cloud being one, divided by its largest possible
+      value. Odds of cloud are weighed so that the threshold on cloud is the tie: what is close to being decided
+      otherwise is uncertain, whatever the threshold.
     - ``mutual_information``: entropy of the members' mean less the mean of their entropies, divided by its
       largest possible value, log(min(members, classes)).
     - ``disagreement``: share of members whose most probable class differs from that of the aggregate.
@@ -170,6 +183,7 @@ def uncertainty(members: Float32, probabilities: Float32, kind: UncertaintyKind,
         probabilities: The aggregate, ``(layer, y, x)``.
         kind: Which.
         classes: Names of the output layers.
+        thresholds: Class -> threshold of the decision; without one on ``cloud`` it is 0.5.
 
     Returns:
         In [0, 1], ``(y, x)``.
@@ -185,6 +199,8 @@ def uncertainty(members: Float32, probabilities: Float32, kind: UncertaintyKind,
         value = (cloud - cloud[0]).std(axis=0) / largest_std(count)
     elif kind == "entropy":
         value = _entropy(probabilities) / math.log(probabilities.shape[0])
+    elif kind == "decision":
+        value = _doubt(probabilities, classes, thresholds.get(CLOUD, 0.5))
     elif kind == "mutual_information":
         value = _mutual_information([_expanded(member) for member in members])
     else:
@@ -216,6 +232,20 @@ def _entropy(probabilities: Float32) -> Float32:
         logarithm = np.log(layer, out=np.zeros_like(layer), where=layer > 0.0)
         total -= layer * logarithm
     return total
+
+
+def _doubt(probabilities: Float32, classes: Sequence[str], threshold: float) -> Float32:
+    """Give 1 less the chance of what is decided: cloud, or the most probable of the others."""
+    clouds = cloud_layers(layer_names(classes))
+    cloud = probabilities[clouds].sum(axis=0)
+    odds = np.float32((1.0 - threshold) / threshold)
+    weighed = cloud * odds
+    chance = weighed / (weighed + np.maximum(1.0 - cloud, SMALLEST_PROBABILITY))
+    others = np.delete(probabilities, clouds, axis=0)
+    share = others.max(axis=0) / np.maximum(others.sum(axis=0), SMALLEST_PROBABILITY) if len(others) else np.float32(1)
+    right = np.where(cloud >= threshold, chance, (1.0 - chance) * share)
+    doubt: Float32 = (1.0 - right) / (1.0 - 0.5 / max(len(others), 1))
+    return doubt
 
 
 def _mutual_information(members: Sequence[Float32]) -> Float32:

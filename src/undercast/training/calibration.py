@@ -26,7 +26,6 @@ WEAKEST = 1e-3
 """Strength that holds the numbers at 0 where the labels say nothing of them."""
 
 _CLOUD = (1 << THICK_CLOUD) | (1 << THIN_CLOUD)
-_CLOUD_FREE = "cloud-free"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +59,8 @@ class Calibrated(nn.Module):
 def fit(judges: Sequence[Judge], names: Sequence[str], band_sets: Sequence[frozenset[str]] = KEPT) -> Calibration:
     """Find the calibration with which the probabilities fit the possible sets best.
 
-    Every source that has clouds weighs the same, with every set of bands; all cloud-free sources together weigh as one.
+    Every source that has clouds weighs the same, with every set of bands. Those without any are passed over: cloud-free
+    scenes are chosen, most of them for being hard, and say nothing of how often what looks like cloud is cloud.
 
     Args:
         judges: Networks of logits, each with the chips that it is judged by; those with labels that are not trusted
@@ -93,7 +93,9 @@ def _samples(
     rng = np.random.default_rng(0)
     drawn: dict[tuple[str, int], list[tuple[Tensor, Tensor]]] = {}
     for network, chips in judges:
-        for chip in filter(_is_told, chips):
+        for chip in chips:
+            if not _is_told(chip) or chip.source not in cloudy:
+                continue
             known = np.flatnonzero((chip.possible > 0).ravel())
             if not known.size:
                 continue
@@ -101,8 +103,7 @@ def _samples(
             inside = set_masks(torch.from_numpy(chip.possible.ravel()[taken])[None, None], len(CLASS_NAMES))[0, :, 0]
             for number, kept in enumerate(band_sets):
                 logits = chip_logits(network, chip, [name in kept for name in names]).flatten(1)[:, taken]
-                source = chip.source if chip.source in cloudy else _CLOUD_FREE
-                drawn.setdefault((source, number), []).append((logits, inside))
+                drawn.setdefault((chip.source, number), []).append((logits, inside))
     return [
         (torch.cat([logits for logits, _ in group], dim=1), torch.cat([inside for _, inside in group], dim=1))
         for group in drawn.values()

@@ -224,6 +224,7 @@ def spec_of(recipe: Recipe, presets: Mapping[str, Mapping[str, float]] | None = 
         terrain=tuple(layer for layer in TERRAIN_LAYERS if layer in recipe.model.terrain),
         presets=presets or {},
         preset="f2" if presets else None,
+        uncertainty="decision",
     )
 
 

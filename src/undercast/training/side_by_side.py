@@ -6,11 +6,14 @@ import logging
 import multiprocessing
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkProcess
+from typing import TYPE_CHECKING
 
 import torch
 
 from undercast.errors import UsageError
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkProcess
 
 logger = logging.getLogger(__name__)
 

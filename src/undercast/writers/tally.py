@@ -23,7 +23,8 @@ class Tally:
 
     def add(self, strip: Strip) -> None:
         """Count a strip."""
-        self.counts += np.bincount(strip.class_map.ravel(), minlength=NODATA + 1)
+        for value in (*range(len(CLASS_NAMES)), NODATA):  # several times faster than np.bincount
+            self.counts[value] += np.count_nonzero(strip.class_map == value)
         self.partly_valid += strip.partly_valid
 
     @property
