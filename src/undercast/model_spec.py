@@ -118,7 +118,9 @@ def check_thresholds(thresholds: Mapping[str, float]) -> None:
             raise UsageError(msg)
 
 
-def network_input(spec: ModelSpec, matches: Sequence[BandMatch], reflectance: Float32) -> Float32:
+def network_input(
+    spec: ModelSpec, matches: Sequence[BandMatch], reflectance: Float32, *, out: Float32 | None = None
+) -> Float32:
     """Arrange a scene's reflectance as the network takes it.
 
     Args:
@@ -126,6 +128,7 @@ def network_input(spec: ModelSpec, matches: Sequence[BandMatch], reflectance: Fl
         matches: One match per model band.
         reflectance: ``(band, y, x)``, the matched bands in the order of ``matches``; NaN where there is no
             data. After them may come the spec's terrain, as the network takes it.
+        out: Where to write it, instead of a new array.
 
     Returns:
         ``(model band and terrain, y, x)``; absent bands, absent terrain and pixels without data hold ``spec.fill``,
@@ -135,7 +138,8 @@ def network_input(spec: ModelSpec, matches: Sequence[BandMatch], reflectance: Fl
     if reflectance.shape[0] not in {len(present), len(present) + len(spec.terrain)}:
         msg = f"expected {len(present)} matched bands, got {reflectance.shape[0]}."
         raise ModelError(msg)
-    out = np.full((spec.channels, *reflectance.shape[1:]), spec.fill, np.float32)
+    out = np.empty((spec.channels, *reflectance.shape[1:]), np.float32) if out is None else out
+    out[:] = spec.fill
     terrain = reflectance[len(present) :]
     out[len(matches) : len(matches) + len(terrain)] = np.where(np.isfinite(terrain), terrain, np.float32(spec.fill))
     for layer, position in enumerate(present):

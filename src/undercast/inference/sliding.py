@@ -230,7 +230,7 @@ def _batches(job: SlidingJob) -> Iterator[_Batch]:
         for number, group in enumerate(groups):
             pixels = np.empty((len(group), job.spec.channels, plan.window[0], width), np.float32)
             for window, (place, _) in enumerate(group):
-                pixels[window] = network_input(job.spec, job.matches, strip[:, :, place])
+                network_input(job.spec, job.matches, strip[:, :, place], out=pixels[window])
             yield _Batch(
                 line=line,
                 places=[place for place, _ in group],
@@ -268,7 +268,10 @@ def _blend_in(sums: Float32, said: Float32, row_share: Float32, col_share: Float
         part = said[..., rows, :] if row_weights is None else said[..., rows, :] * row_weights[:, np.newaxis]
         for cols, col_weights in columns:
             piece = part[..., cols]
-            sums[..., rows, cols] += piece if col_weights is None else piece * col_weights
+            if row_weights is None and col_weights is None:
+                sums[..., rows, cols] = piece  # no other window adds anything here
+            else:
+                sums[..., rows, cols] += piece if col_weights is None else piece * col_weights
 
 
 def _segments(share: Float32) -> Iterator[tuple[slice, Float32 | None]]:
