@@ -30,6 +30,8 @@ from bench import HERE, JobError, machine, measure, scene_path
 
 SIDES = {"10m": 10980, "20m": 5490}
 """Sides of a Sentinel-2 tile, in pixels."""
+LIGHT = ("--model", "embedded-light")
+"""The faster of the models that undercast comes with."""
 SMALL_PX = 1372
 """Side of the scene that a peer of minutes per scene gets: a quarter of the 20 m scene's."""
 GROWTH_PX = (1372, 2745, 5490, 10980)
@@ -103,16 +105,16 @@ def peer(name: str, side: int, text: str = "") -> Part:
     return Part(text=text or name, mpx=side**2 / 1e6, run=run)
 
 
-def inner(what: str, side: int, *more: str) -> Part:
-    """Run a part of this script that prints its own record: only the pure work counts, not the start."""
+def inner(what: str, side: int, *, safe: bool = False, model: str = "embedded") -> Part:
+    """Run pure.py, which writes its own record: only the pure work counts, not the start."""
 
     def run(out: Path, folder: Path) -> dict[str, Any]:
-        source = safe_path(out) if more else scene_path(side, out) if side else ""
+        source = safe_path(out) if safe else scene_path(side, out) if side else ""
         record = folder / "record.json"
-        measured = measure(what, side, [sys.executable, str(HERE / "pure.py"), what, str(source), str(record)])
+        measured = measure(what, side, [sys.executable, str(HERE / "pure.py"), what, str(source), str(record), model])
         return {**json.loads(record.read_text("utf-8")), "peak_gb": measured.peak_gb}
 
-    return Part(text=f"pure {what}" + (f", {more[0]}" if more else ""), mpx=side**2 / 1e6, run=run)
+    return Part(text=f"pure {what}{', safe' * safe}", mpx=side**2 / 1e6, run=run)
 
 
 def many(count: int) -> Part:
@@ -130,13 +132,17 @@ def many(count: int) -> Part:
 PARTS: dict[str, Part] = {
     "peak": inner("peak", 0),
     "network-20m": inner("network", SIDES["20m"]),
+    "network-light-20m": inner("network", SIDES["20m"], model=LIGHT[1]),
     "decode-20m": inner("decode", SIDES["20m"]),
     "decode-10m": inner("decode", SIDES["10m"]),
-    "decode-safe": inner("decode", SIDES["10m"], "safe"),
+    "decode-safe": inner("decode", SIDES["10m"], safe=True),
     "undercast-20m": masked(SIDES["20m"]),
     "undercast-20m-f32": masked(SIDES["20m"], "--backend", "openvino", "--precision", "f32"),
     "undercast-20m-onnxruntime": masked(SIDES["20m"], "--backend", "onnxruntime"),
     "undercast-10m": masked(SIDES["10m"]),
+    "undercast-light-20m": masked(SIDES["20m"], *LIGHT),
+    "undercast-light-20m-f32": masked(SIDES["20m"], *LIGHT, "--backend", "openvino", "--precision", "f32"),
+    "undercast-light-10m": masked(SIDES["10m"], *LIGHT),
     "undercast-safe": masked_safe(),
     "ukis-csmask-20m": peer("ukis-csmask", SIDES["20m"]),
     "omnicloudmask-20m": peer("omnicloudmask", SIDES["20m"], "OmniCloudMask, two networks, random weights"),

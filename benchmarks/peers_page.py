@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-OURS = "undercast-20m"
-"""Part that the peers are held against."""
+OURS = {"embedded": "undercast-20m", "light": "undercast-light-20m"}
+"""Parts that the peers are held against."""
 PEERS = ("ukis-csmask-20m", "omnicloudmask-20m", "s2cloudless-20m", "clouds2mask-small")
 BUSY_LOAD = 0.5
 """Load per core before a part from which its times are not to be trusted."""
@@ -55,50 +55,63 @@ def lines(record: Record) -> Iterator[str]:
             " which had ended; where something else ran, wall times say little.\n"
         )
     yield "![Million pixels per second](speed.svg)\n"
-    yield "| what | Mpx | wall s | processor s | peak GB | Mpx/s | wall over ours | memory over ours | load before |"
-    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
-    ours = record.get(OURS)
+    over = " | ".join(f"{what} over {name}" for name in OURS for what in ("wall", "memory"))
+    yield f"| what | Mpx | wall s | processor s | peak GB | Mpx/s | {over} | load before |"
+    yield "|---|---:|---:|---:|---:|---:|" + "---:|---:|" * len(OURS) + "---:|"
     for name, part in record.items():
         if name == "peak":
             continue
-        # A scene of another size is held against ours by its rate.
-        times = f"{rate(ours) / rate(part):.1f}" if ours and name in PEERS else ""
-        memory = f"{part['peak_gb'] / ours['peak_gb']:.1f}" if ours and name in PEERS else ""
+        ratios = " | ".join(_ratios(part, record.get(ours) if name in PEERS else None) for ours in OURS.values())
         told = part["text"] if part["text"].startswith(name[:4]) else f"{name}: {part['text']}"
         yield (
             f"| {told} | {part['mpx']:.1f} | {part['wall_s']:.1f} | {part['cpu_s']:.1f} | {part['peak_gb']:.2f}"
-            f" | {rate(part):.2f} | {times} | {memory} | {part['machine']['load_before']:g} |"
+            f" | {rate(part):.2f} | {ratios} | {part['machine']['load_before']:g} |"
         )
     yield ""
     yield from notes(record)
+
+
+def _ratios(part: Mapping[str, Any], ours: Mapping[str, Any] | None) -> str:
+    """Hold a peer's part against one of ours; a scene of another size by its rate."""
+    if ours is None:
+        return " | "
+    return f"{rate(ours) / rate(part):.1f} | {part['peak_gb'] / ours['peak_gb']:.1f}"
 
 
 def notes(record: Record) -> Iterator[str]:
     """Say what the figures come to, where both sides of a comparison are there."""
     if "clouds2mask-small" in record:
         yield "CloudS2Mask ran on a smaller scene; its ratio is that of million pixels per second.\n"
-    if {"undercast-10m", OURS} <= record.keys():
-        ten, twenty = record["undercast-10m"], record[OURS]
-        yield (
-            f"- 10 m over 20 m: {ten['wall_s'] / twenty['wall_s']:.2f} times the time,"
-            f" {ten['peak_gb'] / twenty['peak_gb']:.2f} times the memory, for 4 times the pixels."
-        )
-    for scene, pure in (("undercast-20m", ("network-20m", "decode-20m")), ("undercast-safe", ("decode-safe",))):
+    for light in ("", "light-"):
+        ten, twenty = record.get(f"undercast-{light}10m"), record.get(f"undercast-{light}20m")
+        if ten and twenty:
+            yield (
+                f"- undercast-{light}10m over undercast-{light}20m:"
+                f" {ten['wall_s'] / twenty['wall_s']:.2f} times the time,"
+                f" {ten['peak_gb'] / twenty['peak_gb']:.2f} times the memory, for 4 times the pixels."
+            )
+    for scene, pure in (
+        ("undercast-20m", ("network-20m", "decode-20m")),
+        ("undercast-light-20m", ("network-light-20m", "decode-20m")),
+        ("undercast-safe", ("decode-safe",)),
+    ):
         if scene in record and all(name in record for name in pure):
             larger = max(pure, key=lambda name: record[name]["wall_s"])
             yield (
                 f"- {scene} takes {record[scene]['wall_s'] / record[larger]['wall_s']:.2f} times as long as {larger}"
                 " alone, start of the process included."
             )
-    if {"peak", "network-20m"} <= record.keys():
-        network, peak = record["network-20m"], record["peak"]
-        precision = network["precision"]
-        best = max(peak[f"{precision}_gemm_gflops"], peak[f"{precision}_conv_gflops"])
-        yield (
-            f"- The network alone ({network['backend']}, {precision}, windows of {network['window_px'][0]} x"
-            f" {network['window_px'][1]} px) does {network['gflops']:.0f} GFLOP/s; the largest rate seen in PyTorch"
-            f" with {precision} is {best:.0f}: {100 * network['gflops'] / best:.0f} %."
-        )
+    for name in ("network-20m", "network-light-20m"):
+        if {"peak", name} <= record.keys():
+            network, peak = record[name], record["peak"]
+            precision = network["precision"]
+            best = max(peak[f"{precision}_gemm_gflops"], peak[f"{precision}_conv_gflops"])
+            yield (
+                f"- {name} ({network['backend']}, {precision}, windows of {network['window_px'][0]} x"
+                f" {network['window_px'][1]} px, {network['gflop_per_mpx']:.0f} GFLOP per Mpx) does"
+                f" {network['gflops']:.0f} GFLOP/s; the largest rate seen in PyTorch with {precision} is {best:.0f}:"
+                f" {100 * network['gflops'] / best:.0f} %."
+            )
 
 
 def plot(record: Record) -> str:

@@ -1,6 +1,6 @@
 """The pure work that masking hides behind one another: the processor's peak, the network alone, decoding alone.
 
-python pure.py peak|network|decode SOURCE RECORD     writes what it found as JSON
+python pure.py peak|network|decode SOURCE RECORD [MODEL]     writes what it found as JSON
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def peak(_: str) -> dict[str, Any]:
+def peak(_source: str, _model: str) -> dict[str, Any]:
     """Measure the largest rate of 3 x 3 convolutions and of matrix products, in 10^9 operations per second."""
     import torch
 
@@ -44,8 +44,8 @@ def peak(_: str) -> dict[str, Any]:
     return {"wall_s": 0.0, "cpu_s": 0.0, **found}
 
 
-def network(source: str) -> dict[str, Any]:
-    """Run the embedded model's network alone on as many windows as masking the scene takes, as many at once."""
+def network(source: str, name: str) -> dict[str, Any]:
+    """Run a model's network alone on as many windows as masking the scene takes, as many at once."""
     from dataclasses import replace
 
     import numpy as np
@@ -60,7 +60,8 @@ def network(source: str) -> dict[str, Any]:
 
     scene = readers.open_scene(source, OpenOptions())
     # In the precision in which the scene is masked, which a comparison with f32 decides.
-    model = load_model(precision=stream(scene, load_model(), MaskOptions(radiometry="warn")).header.precision)
+    chosen = stream(scene, load_model(name), MaskOptions(radiometry="warn")).header.precision
+    model = load_model(name, precision=chosen)
     seen: list[tuple[int, ...]] = []
     spec = model.spec
 
@@ -92,15 +93,15 @@ def network(source: str) -> dict[str, Any]:
     }
 
 
-def decode(source: str) -> dict[str, Any]:
-    """Read the bands that the embedded model takes, once, in rows, and do nothing with them."""
+def decode(source: str, name: str) -> dict[str, Any]:
+    """Read the bands that a model takes, once, in rows, and do nothing with them."""
     from undercast import readers
     from undercast.loading import load_model
     from undercast.readers.base import OpenOptions
     from undercast.windows import Window
 
     scene = readers.open_scene(source, OpenOptions())
-    spec = load_model(backend="onnxruntime").spec
+    spec = load_model(name, backend="onnxruntime").spec
     indexes = [match.index for match in spec.match(scene.bands) if match.index is not None]
     height, width = scene.grid.shape
 
@@ -113,6 +114,6 @@ def decode(source: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    what, scene_file, record_file = sys.argv[1:]
-    found = {"peak": peak, "network": network, "decode": decode}[what](scene_file)
+    what, scene_file, record_file, *models = sys.argv[1:]
+    found = {"peak": peak, "network": network, "decode": decode}[what](scene_file, *(models or ["embedded"]))
     Path(record_file).write_text(json.dumps(found), "utf-8")
