@@ -424,6 +424,7 @@ def _fitted(job: SlidingJob, model: Model, options: MaskOptions) -> SlidingPlan:
         bands=sum(match.index is not None for match in job.matches) + len(job.spec.terrain),
         layers=len(model.networks) * len(job.spec.classes),
         windows=job.calls * job.batch_size,
+        working=job.spec.working_bytes,
     )
     budget = options.memory or ORDINARY_BYTES
     if options.memory is None and load.bytes_of(job.plan) <= budget:

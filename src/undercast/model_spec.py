@@ -58,6 +58,8 @@ class ModelSpec:
     """Sides of windows are multiples of this, in pixels."""
     overlap: int = 64
     """Pixels that neighbouring windows share."""
+    working_bytes: int = 400
+    """Memory that a network works in, per pixel of its input, in bytes."""
     aggregation: Aggregation = "mean"
     """How members are aggregated unless told otherwise."""
     uncertainty: UncertaintyKind = "entropy"

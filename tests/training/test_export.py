@@ -13,7 +13,7 @@ from torch import nn
 from undercast.errors import TrainingError
 from undercast.training import export
 from undercast.training.calibration import Calibrated, Calibration
-from undercast.training.export import to_onnx
+from undercast.training.export import to_onnx, working_bytes
 from undercast.training.networks import WithProbabilities, build
 
 CALIBRATION = Calibration(temperature=1.7, cloud=0.4)
@@ -63,3 +63,10 @@ def test_stored_weights_are_the_same_in_bfloat16(network: nn.Module) -> None:
     for values in stored:
         wide = torch.from_numpy(values.astype(np.float32))
         torch.testing.assert_close(wide.to(torch.bfloat16).float(), wide, rtol=0, atol=1e-7)
+
+
+def test_what_a_network_works_in_is_what_lives_at_the_same_time() -> None:
+    narrow, wide = (build(name, bands=7, classes=4).eval() for name in ("spectral-spatial-light", "spectral-spatial"))
+    few, many = working_bytes(to_onnx(narrow, 7)), working_bytes(to_onnx(wide, 7))
+    assert 7 * 4 < few < many / 2
+    assert many == pytest.approx(400, rel=0.1)

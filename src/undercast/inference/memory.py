@@ -15,14 +15,9 @@ from undercast.model_spec import ModelSpec
 ORDINARY_BYTES = 800_000_000
 """Budget where nobody names one: what masking a Sentinel-2 tile on a laptop may take."""
 
-FIXED_BYTES = 385_000_000
+FIXED_BYTES = 375_000_000
 """What is there beside windows and rows, in bytes: Python, GDAL with decoded blocks, the runtime, a small network,
 strips that wait, and what the allocator keeps."""
-
-WORKING_BYTES = 400
-"""Of a pixel that a network works on. With what is fixed and ``Load.bytes_of`` it gives the embedded model's peaks in
-f32 with OpenVINO (2026.4, two streams, scenes of 5490 and 10980 px, windows of 256 x 512 to 384 x 672 px) within 30 MB;
-larger networks take more."""
 
 LARGEST_GROWTH = 4 / 3
 """Side of a fitted window over that of the model's own, at most."""
@@ -47,12 +42,18 @@ class Load:
     """Layers that all members together give."""
     windows: int = 1
     """Windows that are worked on side by side."""
+    working: int = 400
+    """Memory that a network works in, per pixel of a window, in bytes."""
 
     def bytes_of(self, plan: SlidingPlan) -> int:
-        """Estimate the memory of a pass: two rows of windows of input, three of what members say, and the windows."""
+        """Estimate the memory of a pass: two rows of windows of input, three of what members say, and the windows.
+
+        For the embedded model's 400 bytes it is within 30 MB of the peaks in f32 with OpenVINO (2026.4, two streams,
+        scenes of 5490 and 10980 px, windows of 256 x 512 to 384 x 672 px); larger networks take more.
+        """
         height, width = plan.window
         rows = height * plan.grown[1] * BYTES_PER_VALUE * (2 * self.bands + 3 * self.layers)
-        return FIXED_BYTES + rows + self.windows * height * width * WORKING_BYTES
+        return FIXED_BYTES + rows + self.windows * height * width * self.working
 
 
 @cache

@@ -15,6 +15,9 @@ from undercast.types import AGGREGATIONS, PRODUCT_LEVELS, TERRAIN_LAYERS, UNCERT
 LAYERS = (*CLASS_NAMES, "cloud")
 """Names that an output layer can have; ``cloud`` is cloud of either kind."""
 
+MOST_WORKING_BYTES = 100_000
+"""Memory per pixel that a network can be said to work in."""
+
 COMMON_NAMES = (
     *("coastal", "blue", "green", "red", "rededge", "yellow", "pan", "nir", "nir08", "nir09", "cirrus"),
     *("swir16", "swir22", "lwir", "lwir11", "lwir12"),
@@ -44,6 +47,7 @@ def spec_properties(spec: ModelSpec) -> dict[str, Any]:
         "undercast:levels": list(spec.levels),
         "undercast:fill": spec.fill,
         "undercast:window": {"size": spec.window, "multiple": spec.multiple, "overlap": spec.overlap},
+        "undercast:working_bytes": spec.working_bytes,
         "undercast:aggregation": spec.aggregation,
         "undercast:uncertainty": spec.uncertainty,
         "undercast:temperature": spec.temperature,
@@ -144,6 +148,7 @@ def read_spec(properties: Table) -> ModelSpec:
         window=window.integer("size", default=defaults.window),
         multiple=window.integer("multiple", default=defaults.multiple),
         overlap=window.integer("overlap", default=defaults.overlap),
+        working_bytes=properties.integer("undercast:working_bytes", default=defaults.working_bytes),
         aggregation=properties.choice("undercast:aggregation", AGGREGATIONS, default=defaults.aggregation),
         uncertainty=properties.choice("undercast:uncertainty", UNCERTAINTY_KINDS, default=defaults.uncertainty),
         temperature=properties.number("undercast:temperature", default=defaults.temperature),
@@ -152,6 +157,9 @@ def read_spec(properties: Table) -> ModelSpec:
     )
     if not spec.temperature > 0.0:
         raise properties.wrong(key="undercast:temperature", expected="a number above 0", got=spec.temperature)
+    if not 0 < spec.working_bytes <= MOST_WORKING_BYTES:
+        expected = f"a number of bytes from 1 to {MOST_WORKING_BYTES}"
+        raise properties.wrong(key="undercast:working_bytes", expected=expected, got=spec.working_bytes)
     if spec.preset is not None and spec.preset not in spec.presets:
         known = ", ".join(spec.presets) or "no preset, since there is none"
         raise properties.wrong(key="undercast:preset", expected=known, got=spec.preset)

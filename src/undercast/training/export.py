@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,10 @@ from undercast.training.networks import WithProbabilities
 
 SMALL = 64
 """Weights with fewer values than this stay in single precision."""
+LIVE_PX = 256
+"""Side of the input for which the memory of features is counted, in pixels."""
+LIVE_MARGIN = 1.2
+"""What the embedded network was seen to take with OpenVINO, over that."""
 LARGEST_DIFFERENCE = 1e-4
 """Largest difference in probability between the exported network and the original."""
 LARGEST_ROUNDING = 2e-2
@@ -71,6 +76,39 @@ def as_onnx(module: nn.Module, bands: int) -> bytes:
             verbose=False,
         )
         return path.read_bytes()
+
+
+def working_bytes(weights: bytes) -> int:
+    """Give the memory of an exported network's features that live at the same time, per pixel of its input, in bytes.
+
+    A runtime that works in single precision and keeps no more than it needs takes about as much; some more is
+    allowed for what it rearranges.
+    """
+    model = onnx.load_model_from_string(weights)
+    (given,) = model.graph.input
+    for axis, size in zip(given.type.tensor_type.shape.dim, (1, 0, LIVE_PX, LIVE_PX), strict=True):
+        if size:
+            axis.dim_value = size
+    for told in model.graph.output:
+        told.type.tensor_type.ClearField("shape")
+    model.graph.ClearField("value_info")
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    sizes: dict[str, int] = {
+        value.name: math.prod(axis.dim_value for axis in value.type.tensor_type.shape.dim)
+        for value in (*graph.input, *graph.output, *graph.value_info)
+        if len(value.type.tensor_type.shape.dim) == len(given.type.tensor_type.shape.dim)
+    }
+    ends = {name: place for place, node in enumerate(graph.node) for name in node.input}
+    constant = {tensor.name for tensor in graph.initializer}
+    live = most = sizes[given.name]
+    for place, node in enumerate(graph.node):
+        if constant.issuperset(node.input):
+            constant.update(node.output)
+            continue
+        live += sum(sizes.get(name, 0) for name in node.output)
+        most = max(most, live)
+        live -= sum(sizes.get(name, 0) for name in set(node.input) - constant if ends[name] == place)
+    return math.ceil(LIVE_MARGIN * 4 * most / LIVE_PX**2)
 
 
 def _halved(model: bytes) -> bytes:

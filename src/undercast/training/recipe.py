@@ -38,6 +38,8 @@ class ModelPlan:
     """Those that a scene must have."""
     terrain: tuple[str, ...] = ()
     """What it is told of the ground's shape where that is known: all of ``TERRAIN_LAYERS``, or nothing."""
+    window: int = 512
+    """Side of the windows that scenes are cut into for it, in pixels."""
 
     @property
     def needs_all(self) -> bool:
@@ -225,6 +227,9 @@ def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield data.folds >= 0 and data.folds != 1, f"[data]: folds must be 0 or at least 2, got {data.folds}."
     yield data.fold_steps >= 0, f"[data]: fold_steps must be at least 0, got {data.fold_steps}."
     yield optimise.pretrain_steps >= 0, f"[optimise]: pretrain_steps must be at least 0, got {optimise.pretrain_steps}."
+    window = recipe.model.window
+    fine = window >= 2 * MULTIPLE and window % MULTIPLE == 0
+    yield fine, f"[model]: window must be a multiple of {MULTIPLE} px, at least {2 * MULTIPLE}, got {window}."
     fine = crop >= MULTIPLE and crop % MULTIPLE == 0
     yield fine, f"[augment]: crop must be a multiple of {MULTIPLE} px, got {crop}."
     fine = 0 < recipe.augment.smallest <= recipe.augment.largest

@@ -20,7 +20,7 @@ from undercast.models.publish.write import PackageDetails, write_package
 from undercast.training import calibration
 from undercast.training.calibration import Calibrated
 from undercast.training.card import told_on_card
-from undercast.training.export import to_onnx
+from undercast.training.export import to_onnx, working_bytes
 from undercast.training.folds import only, split, without
 from undercast.training.held_out import score
 from undercast.training.loop import Pools, Trained, make_pools, train, validate
@@ -211,7 +211,8 @@ def _write(folder: Path, recipe: Recipe, data: Path, networks: Mapping[str, nn.M
         hyperparameters=_plain(asdict(recipe.optimise)),
     )
     weights = {name: to_onnx(network, channels) for name, network in networks.items()}
-    return write_package(folder, spec_of(recipe, record["presets"]), weights, details)
+    working = max(map(working_bytes, weights.values()))
+    return write_package(folder, replace(spec_of(recipe, record["presets"]), working_bytes=working), weights, details)
 
 
 def spec_of(recipe: Recipe, presets: Mapping[str, Mapping[str, float]] | None = None) -> ModelSpec:
@@ -225,6 +226,7 @@ def spec_of(recipe: Recipe, presets: Mapping[str, Mapping[str, float]] | None = 
         presets=presets or {},
         preset="f2" if presets else None,
         uncertainty="decision",
+        window=recipe.model.window,
     )
 
 
