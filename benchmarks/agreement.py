@@ -121,7 +121,7 @@ def calibration(model: Model) -> tuple[float, Float32]:
             temperature = float(values[node.input[1]])
         elif node.op_type == "Add" and node.input[1] in values:
             offsets = values[node.input[1]].astype(np.float32)
-        elif node.op_type != "Softmax":
+        elif node.op_type not in {"Softmax", "DepthToSpace"}:  # the latter is the network's own
             msg = f"expected a temperature, offsets and a softmax after the last convolution, got {node.op_type}."
             raise TrainingError(msg)
     return temperature, offsets

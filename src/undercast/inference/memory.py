@@ -15,7 +15,7 @@ from undercast.model_spec import ModelSpec
 ORDINARY_BYTES = 800_000_000
 """Budget where nobody names one: what masking a Sentinel-2 tile on a laptop may take."""
 
-FIXED_BYTES = 375_000_000
+FIXED_BYTES = 395_000_000
 """What is there beside windows and rows, in bytes: Python, GDAL with decoded blocks, the runtime, a small network,
 strips that wait, and what the allocator keeps."""
 
