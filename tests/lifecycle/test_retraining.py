@@ -69,6 +69,7 @@ def test_a_recipe_is_trained_and_its_package_written_down(produced: Workshop, mo
     monkeypatch.setattr(loop, "VALIDATION_CHIPS", 2)
     # The export takes longer than all the rest, and is tested where it belongs.
     monkeypatch.setattr(run, "to_onnx", lambda *_, **__: b"weights")
+    monkeypatch.setattr(run, "working_bytes", lambda _: 100)
     chips = produced.folder / "chips"
     CHIPS.write_folder(chips)
     training = Training(
