@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from undercast.training.spectral_spatial import Conv, Merge, Residual, silent
+from undercast.training.spectral_spatial import Conv, Merge, Residual, silent, terrain_in
 
 WIDTHS = (32, 64, 96, 144)
 """Features at 1/4, 1/8, 1/16 and 1/32 of the resolution."""
@@ -93,10 +93,7 @@ class SpectralSpatialLight(nn.Module):
         grown = nn.functional.interpolate(self.grow(x), scale_factor=2.0, mode="nearest")
         x = torch.relu(grown + self.keep(fine))
         if self.terrain is not None:
-            terrain = given[:, self.bands :]
-            if not terrain.shape[1]:
-                terrain = torch.full_like(reflectance[:, :1], -1.0).expand(-1, self.layers, -1, -1)
-            x, spectral = self.terrain(terrain, x, spectral)
+            x, spectral = self.terrain(terrain_in(given, self.bands, self.layers), x, spectral)
         blocks = self.head(self.mix(torch.cat([spectral, x], dim=1)))
         logits: Tensor = nn.functional.pixel_shuffle(blocks, 2)
         return logits

@@ -73,6 +73,12 @@ class TerrainBranch(nn.Module):
         return spatial, pixel + self.pixel(torch.cat([values, present], dim=1))
 
 
+def terrain_in(given: Tensor, bands: int, layers: int) -> Tensor:
+    """Give what follows the bands: layers of terrain, absent (-1) where there are bands alone."""
+    terrain = given[:, bands:]
+    return terrain if terrain.shape[1] else torch.full_like(given[:, :1], -1.0).expand(-1, layers, -1, -1)
+
+
 def silent(convolution: nn.Conv2d) -> nn.Conv2d:
     """Let a convolution begin with 0."""
     nn.init.zeros_(convolution.weight)
@@ -132,10 +138,7 @@ class SpectralSpatial(nn.Module):
         for merge, above in zip(reversed(self.merge), reversed(seen[:-1]), strict=True):
             x = merge(x, above)
         if self.terrain is not None:
-            terrain = given[:, self.bands :]
-            if not terrain.shape[1]:
-                terrain = torch.full_like(reflectance[:, :1], -1.0).expand(-1, self.layers, -1, -1)
-            x, pixel = self.terrain(terrain, x, pixel)
+            x, pixel = self.terrain(terrain_in(given, self.bands, self.layers), x, pixel)
         spatial = nn.functional.interpolate(self.spread(x), scale_factor=2.0, mode="bilinear", align_corners=False)
         logits: Tensor = self.head(torch.cat([pixel, spatial], dim=1))
         return logits
