@@ -59,10 +59,10 @@ class Row:
     """Views per window and member."""
 
 
-def scenes(count: int, size: int) -> Iterator[Simulated]:
+def scenes(count: int, size: int, seed: int = SEED) -> Iterator[Simulated]:
     """Simulate scenes of the sensors in turn."""
     for number in range(count):
-        yield simulate(load_sensor(SENSORS[number % len(SENSORS)]), size=size, seed=SEED + number)
+        yield simulate(load_sensor(SENSORS[number % len(SENSORS)]), size=size, seed=seed + number)
 
 
 def measured(name: str, model: Model, options: MaskOptions, simulated: list[Simulated]) -> Row:
@@ -123,20 +123,21 @@ def main() -> None:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--scenes", type=int, default=128)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the first scene")
     parser.add_argument("--preset", default="balanced", help="operating point; that of the highest F1 unless given")
     parser.add_argument("--beta", type=float, default=1.0, help="of F; 2 weighs recall more, as the preset f2 does")
     given = parser.parse_args()
-    simulated = list(scenes(given.scenes, given.size))
+    simulated = list(scenes(given.scenes, given.size, given.seed))
     model = load_model(given.model, device="cpu", precision="f32")
     identity = model.identity
-    about = f"{given.scenes} simulated scenes of {given.size} px, seed {SEED}, preset {given.preset}"
+    about = f"{given.scenes} simulated scenes of {given.size} px, seed {given.seed}, preset {given.preset}"
     print(f"{identity.id} {identity.version}; {about}\n")
     f = f"F{given.beta:g}"
     print(f"| | views per window | cloud {f} | difference | shadow {f} | difference |")
     print("|---|---:|---:|---:|---:|---:|")
     members = len(model.networks)
     base: list[Row] = []
-    for row in rows_of(model, MaskOptions(preset=given.preset, radiometry="warn"), simulated):
+    for row in rows_of(model, MaskOptions(preset=given.preset, radiometry="warn", uncertainty="entropy"), simulated):
         cells = []
         for task in ("cloud", "shadow"):
             cells.append(f"{float(f_beta(task_tally(row.counts.sum(axis=0), task), given.beta)):.4f}")
