@@ -19,6 +19,7 @@ from undercast.masking import MaskOptions, predict
 from undercast.postprocessing import PostProcessing
 from undercast.readers.areas import Area
 from undercast.scene import Scene, SunAngles, scene_from_array
+from undercast.terrain import terrain_of
 from undercast.types import TERRAIN_LAYERS, Float32
 
 make = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "data" / "models" / "make.py")))
@@ -132,3 +133,29 @@ def test_an_area_is_told_the_terrain_that_the_whole_is_told(
     options = MaskOptions(dem=dem(tmp_path / "dem.tif"), area=area)
     predict(scene, model, options)
     np.testing.assert_allclose(recorder.given[0][:, -2], 0.2, atol=1e-3)
+
+
+def test_the_ground_of_a_scene_in_memory_is_given_as_that_of_a_raster(
+    tmp_path: Path, scene: Scene, model: Model, recorder: Recorder
+) -> None:
+    metres = np.repeat((1000 + 2.0 * np.arange(8, 72, dtype=np.float32))[None], GRID.shape[0], axis=0)
+    predict(scene, model, MaskOptions(dem=dem(tmp_path / "dem.tif")))
+    of_raster, recorder.given[:] = list(recorder.given), []
+    prediction = predict(scene, model, terrain=terrain_of(metres, 10.0, scene.sun))
+    assert prediction.header.bands["elevation"] == "of the scene"
+    for one, other in zip(of_raster, recorder.given, strict=True):
+        np.testing.assert_allclose(one[:, 1:], other[:, 1:], atol=1e-3)
+
+
+def test_the_ground_of_a_scene_without_a_sun_has_no_light(scene: Scene, model: Model, recorder: Recorder) -> None:
+    prediction = predict(scene, model, terrain=terrain_of(np.full(GRID.shape, 500.0, np.float32), 10.0, None))
+    assert "sun_cosine" in prediction.header.absent
+    assert all((batch[:, -1] == -1).all() and (batch[:, -2] == 0).all() for batch in recorder.given)
+
+
+def test_of_an_area_the_ground_is_that_under_it(scene: Scene, model: Model, recorder: Recorder) -> None:
+    rows = np.repeat(1000.0 * np.arange(GRID.shape[0], dtype=np.float32)[:, None], GRID.shape[1], axis=1)
+    area = Area(bounds=transform_bounds(GRID.crs, "EPSG:4326", 500100, 4999060, 500400, 4999160))
+    predict(scene, model, MaskOptions(area=area), terrain=terrain_of(rows, 10.0, scene.sun))
+    lowest = max(float(batch[:, -3].max()) for batch in recorder.given)
+    assert lowest == GRID.shape[0] - 1

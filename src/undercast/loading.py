@@ -261,6 +261,7 @@ def load_member(
         kind=member.kind,
         architecture=member.architecture,
         bands=len(spec.bands),
+        terrain=len(spec.terrain),
         layers=len(spec.classes),
     )
     convertible = member.kind == "pt2" and backend != "torch"

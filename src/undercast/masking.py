@@ -32,6 +32,7 @@ from undercast.readers.array import like, scene_from_data_array
 from undercast.readers.base import OpenOptions, short_name
 from undercast.readers.elevation import Elevation
 from undercast.scene import Scene, crop
+from undercast.terrain import Terrain
 from undercast.types import FEW_PIXELS, Aggregation, Float32, Precision, UncertaintyKind
 from undercast.windows import Window
 from undercast.writers import OutputOptions, Outputs
@@ -152,6 +153,7 @@ def stream(
     model: Model | str | Path = DEFAULT_MODEL,
     options: MaskOptions | None = None,
     *,
+    terrain: Terrain | None = None,
     progress: Progress | None = None,
 ) -> PredictionStream:
     """Begin a prediction: everything that can be refused is refused here, before the first network runs.
@@ -162,6 +164,7 @@ def stream(
         scene: What is masked.
         model: A loaded model, or a name or path for ``load_model``.
         options: How; the model's own choices unless told otherwise.
+        terrain: The shape of its ground, for a model that takes it, where no raster of the options tells it.
         progress: Is told how many windows are done, and how many there are.
 
     Raises:
@@ -176,11 +179,11 @@ def stream(
     _check_size(scene)
     loaded = model if isinstance(model, Model) else load_model(model)
     if chosen.area is not None:
-        return _stream_of_area(scene, loaded, chosen, chosen.area, progress)
+        return _stream_of_area(scene, loaded, chosen, chosen.area, terrain=terrain, progress=progress)
     matches = matched_bands(scene, loaded)
     header = header_of(scene, loaded, chosen, matches)
     ground = None if chosen.dem is None else Elevation(source=chosen.dem, grid=scene.grid)
-    terrain, header = terrain_under(scene, loaded, ground, chosen.postprocessing.sun or scene.sun, header)
+    terrain, header = terrain_under(scene, loaded, ground or terrain, chosen.postprocessing.sun or scene.sun, header)
     jobs = make_jobs(
         scene,
         loaded,
@@ -211,14 +214,21 @@ def part_of_scene(scene: Scene, area: Area | None) -> Scene:
 
 
 def _stream_of_area(
-    scene: Scene, model: Model, options: MaskOptions, area: Area, progress: Progress | None
+    scene: Scene,
+    model: Model,
+    options: MaskOptions,
+    area: Area,
+    *,
+    terrain: Terrain | None,
+    progress: Progress | None,
 ) -> PredictionStream:
     """Begin the prediction of the area with context around it, of which the area is cut out."""
     window = window_of(area, scene.grid, name=scene.name)
     seen = with_context(window, scene.grid, options.overlap or model.spec.overlap)
     part = crop(scene, seen)
     inside = replace(window, row=window.row - seen.row, col=window.col - seen.col)
-    whole = stream(part, model, replace(options, area=None), progress=progress)
+    ground = None if terrain is None else terrain.inside(seen)
+    whole = stream(part, model, replace(options, area=None), terrain=ground, progress=progress)
     return cropped(whole, inside, partial(outside, area, part.grid))
 
 
@@ -228,6 +238,7 @@ def predict(
     model: Model | str | Path = ...,
     options: MaskOptions | None = ...,
     *,
+    terrain: Terrain | None = ...,
     progress: Progress | None = ...,
 ) -> Prediction: ...
 
@@ -238,6 +249,7 @@ def predict(
     model: Model | str | Path = ...,
     options: MaskOptions | None = ...,
     *,
+    terrain: Terrain | None = ...,
     progress: Progress | None = ...,
 ) -> xarray.Dataset: ...
 
@@ -247,6 +259,7 @@ def predict(
     model: Model | str | Path = DEFAULT_MODEL,
     options: MaskOptions | None = None,
     *,
+    terrain: Terrain | None = None,
     progress: Progress | None = None,
 ) -> Prediction | xarray.Dataset:
     """Predict a scene in memory.
@@ -256,6 +269,7 @@ def predict(
             bands.
         model: A loaded model, or a name or path for ``load_model``.
         options: How; the model's own choices unless told otherwise.
+        terrain: The shape of its ground, for a model that takes it, where no raster of the options tells it.
         progress: Is told how many windows are done, and how many there are.
 
     Returns:
@@ -266,9 +280,9 @@ def predict(
         UndercastError: As ``stream`` does.
     """
     if isinstance(source, Scene):
-        return collect(stream(source, model, options, progress=progress))
+        return collect(stream(source, model, options, terrain=terrain, progress=progress))
     scene = scene_from_data_array(source, OpenOptions())
-    return like(collect(stream(scene, model, options, progress=progress)), source)
+    return like(collect(stream(scene, model, options, terrain=terrain, progress=progress)), source)
 
 
 def mask(

@@ -21,7 +21,7 @@ from undercast.prediction import PredictionHeader, Strip
 from undercast.readers.elevation import Elevation
 from undercast.scene import Scene, SunAngles
 from undercast.terrain import Terrain, steps_of
-from undercast.types import NODATA, TERRAIN_LAYERS, Float32, UInt8
+from undercast.types import NODATA, TERRAIN_LAYERS, Float32, TerrainLayer, UInt8
 from undercast.windows import Window
 
 log = logging.getLogger(__name__)
@@ -104,9 +104,16 @@ def make_jobs(
 
 
 def terrain_under(
-    scene: Scene, model: Model, ground: Elevation | None, sun: SunAngles | None, header: PredictionHeader
+    scene: Scene, model: Model, ground: Elevation | Terrain | None, sun: SunAngles | None, header: PredictionHeader
 ) -> tuple[Terrain | None, PredictionHeader]:
     """Give the shape of the ground to a model that takes it, and say in the header what it was given.
+
+    Args:
+        scene: What is masked.
+        model: Who may take it.
+        ground: Heights of a raster, or the shape of the ground as it comes with a scene, which has a sun of its own.
+        sun: Where the sun stands over the raster's heights.
+        header: What is said so far.
 
     Raises:
         SceneError: If the elevation knows nothing of the scene's ground.
@@ -115,6 +122,8 @@ def terrain_under(
     wanted = tuple(layer for layer in TERRAIN_LAYERS if any(layer in group.spec.terrain for group in model.groups))
     if ground is None:
         return None, replace(header, absent=(*header.absent, *wanted))
+    if isinstance(ground, Terrain):
+        return _given(scene, wanted, ground, "of the scene", header)
     known = ground.known_share()
     if not known:
         msg = (
@@ -124,19 +133,27 @@ def terrain_under(
         raise SceneError(msg)
     if not wanted:
         return None, header
-    given = tuple(layer for layer in wanted if sun is not None or layer != "sun_cosine")
-    told = []
     if known < 1.0:
-        told.append(f"{scene.name}: {ground.name} has no height for {100 * (1 - known):.1f} % of it")
-    if given != wanted:
-        told.append(f"{scene.name}: the sun's angles are not known, so sun_cosine is absent; --sun tells them")
-    header = replace(
+        hole = f"{scene.name}: {ground.name} has no height for {100 * (1 - known):.1f} % of it"
+        header = replace(header, warnings=(*header.warnings, hole))
+    terrain = Terrain(elevation=ground, steps=steps_of(scene.grid), sun=sun)
+    return _given(scene, wanted, terrain, f"{ground.name} ({100 * known:.1f} %)", header)
+
+
+def _given(
+    scene: Scene, wanted: Sequence[TerrainLayer], terrain: Terrain, origin: str, header: PredictionHeader
+) -> tuple[Terrain | None, PredictionHeader]:
+    """Say in the header which of the wanted layers the model is given, and where they come from."""
+    if not wanted:
+        return None, header
+    given = tuple(layer for layer in wanted if terrain.sun is not None or layer != "sun_cosine")
+    dark = f"{scene.name}: the sun's angles are not known, so sun_cosine is absent; --sun tells them"
+    return terrain, replace(
         header,
-        bands={**header.bands, **dict.fromkeys(given, f"{ground.name} ({100 * known:.1f} %)")},
+        bands={**header.bands, **dict.fromkeys(given, origin)},
         absent=(*header.absent, *(layer for layer in wanted if layer not in given)),
-        warnings=(*header.warnings, *told),
+        warnings=header.warnings if len(given) == len(wanted) else (*header.warnings, dark),
     )
-    return Terrain(elevation=ground, steps=steps_of(scene.grid), sun=sun), header
 
 
 def strips(

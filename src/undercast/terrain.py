@@ -106,3 +106,28 @@ class Terrain:
             window, row=window.row - 1, col=window.col - 1, height=window.height + 2, width=window.width + 2
         )
         return terrain_layers(self.elevation(wider), self.steps, self.sun, layers)
+
+    def inside(self, part: Window) -> Terrain:
+        """Give the ground under a window of the grid, as that of a scene of its own."""
+
+        def elevation(window: Window) -> Float32:
+            return self.elevation(replace(window, row=window.row + part.row, col=window.col + part.col))
+
+        return replace(self, elevation=elevation)
+
+
+def terrain_of(elevation: Float32, pixel_m: float, sun: SunAngles | None) -> Terrain:
+    """Give the shape of the ground under an image in memory whose rows go south.
+
+    Args:
+        elevation: Metres above the sea, ``(y, x)``; NaN where it is not known.
+        pixel_m: Side of its pixels, in metres.
+        sun: Where the sun stands, where it is known.
+    """
+    around = widened(elevation)
+
+    def read(window: Window) -> Float32:
+        top, left = window.row + 1, window.col + 1
+        return around[top : top + window.height, left : left + window.width]
+
+    return Terrain(elevation=read, steps=north_up(pixel_m), sun=sun)

@@ -16,6 +16,7 @@ from undercast.evaluation.manifest import (
     possible_sets,
     read_manifest,
 )
+from undercast.windows import Window
 
 CLEAR, THICK, THIN, SHADOW = 1, 2, 4, 8
 
@@ -162,6 +163,23 @@ def test_bands_of_another_type_or_number_are_refused(tmp_path: Path, drawn: Simp
 
 
 @pytest.mark.real_data
+def test_a_stored_elevation_becomes_the_ground_of_the_scene(tmp_path: Path, drawn: SimpleNamespace) -> None:
+    folder = drawn.write_folder(tmp_path, {"a": drawn.stripes()})
+    assert next(iter(manifest_references(folder))).terrain is None
+    with np.load(folder / "a.npz") as stored:
+        arrays = dict(stored)
+    rising = np.repeat(np.arange(32, dtype=np.float32)[None], 32, axis=0)
+    np.savez(folder / "a.npz", **arrays, dem=rising, sza=np.float32(0.0), saa=np.float32(0.0))
+    ground = next(iter(manifest_references(folder))).terrain
+    assert ground is not None
+    layers = ground.read(Window(row=8, col=8, height=4, width=4), ("slope", "sun_cosine"))
+    np.testing.assert_allclose(layers[0], 0.1, atol=1e-5)
+    np.testing.assert_allclose(layers[1], 1 / np.sqrt(1.01), atol=1e-5)
+    np.savez(folder / "a.npz", **arrays, dem=rising[:4])
+    with pytest.raises(EvaluationError, match="expected dem of shape"):
+        next(iter(manifest_references(folder)))
+
+
 def test_every_real_validation_scene_is_read(real_data: Path) -> None:
     references = list(manifest_references(real_data / "val"))
     assert len(references) == 11

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,8 @@ from undercast.evaluation.packages import (
 from undercast.evaluation.sources import read_references
 from undercast.masking import MaskOptions
 from undercast.models.package import read_package
+from undercast.terrain import terrain_of
+from undercast.types import Float32
 
 
 def test_a_package_predicts_in_four_layers_and_says_which_it_is(
@@ -67,3 +70,25 @@ def test_a_damaged_record_is_refused(tmp_path: Path, models: SimpleNamespace, te
     (folder / "evaluation.json").write_text(text)
     with pytest.raises(ModelError, match=told):
         evaluation_record(read_package(folder))
+
+
+def test_a_package_that_takes_terrain_is_told_the_ground_of_the_reference(
+    folder: Path, tmp_path: Path, models: SimpleNamespace
+) -> None:
+    opened = open_package(models.tiny_package(tmp_path / "tiny"))
+    given: list[Float32] = []
+
+    def network(batch: Float32) -> Float32:
+        given.append(batch.copy())
+        return np.full((len(batch), 4, *batch.shape[2:]), 0.25, np.float32)
+
+    spec = replace(opened.model.spec, terrain=("slope",))
+    model = replace(opened.model, package=replace(opened.model.package, spec=spec), networks=(network,))
+    reference = next(iter(read_references(folder)))
+    rising = np.repeat(np.arange(32, dtype=np.float32)[None], 32, axis=0)
+    predictor = replace(opened, model=model)
+    predictor.predict(replace(reference, terrain=terrain_of(rising, 10.0, None)))
+    predictor.predict(reference)
+    with_ground, without = given
+    np.testing.assert_allclose(with_ground[:, -1], 0.1, atol=1e-5)
+    assert (without[:, -1] == -1).all()

@@ -87,14 +87,21 @@ def test_bf16_is_taken_on_request_only_and_is_nearly_the_same(small: tuple[Small
     assert 0.0 < difference < 0.02
 
 
-def test_safetensors_become_the_architecture_that_they_name() -> None:
+@pytest.mark.parametrize("terrain", [0, 3])
+def test_safetensors_become_the_architecture_that_they_name(terrain: int) -> None:
     torch.manual_seed(0)
-    network = networks.build("spectral-spatial-small", bands=3, classes=4).eval()
+    network = networks.build("spectral-spatial-small", bands=3, classes=4, terrain=terrain).eval()
     weights = Weights(
-        data=save(network.state_dict()), kind="safetensors", architecture="spectral-spatial-small", bands=3, layers=4
+        data=save(network.state_dict()),
+        kind="safetensors",
+        architecture="spectral-spatial-small",
+        bands=3,
+        terrain=terrain,
+        layers=4,
     )
-    out = load(weights)(pixels(1, 3, 32, 32))
-    np.testing.assert_allclose(out, answer(networks.WithProbabilities(network), pixels(1, 3, 32, 32)), atol=1e-6)
+    batch = pixels(1, 3 + terrain, 32, 32)
+    out = load(weights)(batch)
+    np.testing.assert_allclose(out, answer(networks.WithProbabilities(network), batch), atol=1e-6)
     np.testing.assert_allclose(out.sum(axis=1), 1.0, atol=1e-5)
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from undercast.evaluation.references import (
     check_codes,
     reference_scene,
 )
-from undercast.scene import scene_from_array
+from undercast.scene import SunAngles, scene_from_array
+from undercast.terrain import Terrain, terrain_of
 from undercast.types import ProductLevel, UInt8
 from undercast.weak_labels.chip_format import (
     MANIFEST,
@@ -201,13 +202,41 @@ def read_reference(folder: Path, row: Mapping[str, Any]) -> ReferenceScene:
     reflectance[empty] = np.nan
     scene = scene_from_array(reflectance, bands_of(arrays), name=_name(row), level=level_of(row))
     gsd = row.get("gsd_m")
-    return reference_scene(
+    reference = reference_scene(
         scene,
         possible,
         _strata(row, kind, folder),
         gsd=None if gsd is None else float(gsd),
         file_hash=file_hash(path),
     )
+    return replace(reference, terrain=ground_of(arrays, float(gsd or 0), name=str(path)))
+
+
+def ground_of(arrays: Mapping[str, Any], gsd: float, *, name: str) -> Terrain | None:
+    """Give the shape of the ground of a stored scene.
+
+    Args:
+        arrays: Its ``bands`` and, where they are there, ``dem``, ``sza`` and ``saa``.
+        gsd: Ground sample distance, in metres; 0 where it is not known.
+        name: Of the file, for messages.
+
+    Returns:
+        None where there is no ``dem``, or its pixels have no size.
+
+    Raises:
+        EvaluationError: If it does not fit the scene.
+    """
+    if "dem" not in arrays or not gsd:
+        return None
+    dem, shape = arrays["dem"], arrays["bands"].shape[1:]
+    if dem.shape != shape or dem.dtype.kind not in "fiu" or min(shape) < 2:
+        msg = f"{name}: expected dem of shape {shape} in metres, got {dem.dtype} {dem.shape}."
+        raise EvaluationError(msg)
+    if not np.isfinite(dem).any():
+        return None
+    angles = [float(arrays[name]) for name in ("sza", "saa") if name in arrays and arrays[name].ndim == 0]
+    sun = SunAngles(zenith=angles[0], azimuth=angles[1]) if len(angles) == 2 and np.isfinite(angles).all() else None
+    return terrain_of(dem.astype(np.float32), gsd, sun)
 
 
 def _arrays(path: Path) -> dict[str, Any]:
@@ -239,7 +268,7 @@ def _arrays(path: Path) -> dict[str, Any]:
 
 
 _NEEDED = ("bands", "band_names", "common_names", "wavelength_nm")
-_WANTED = (*_NEEDED, "mask", "possible")
+_WANTED = (*_NEEDED, "mask", "possible", "dem", "sza", "saa")
 
 
 def _name(row: Mapping[str, Any]) -> str:

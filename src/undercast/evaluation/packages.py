@@ -81,7 +81,7 @@ class PackagePredictor:
         Raises:
             UndercastError: As ``masking.predict`` does.
         """
-        return predicted(masking.predict(reference.scene, self.model, self.options))
+        return predicted(masking.predict(reference.scene, self.model, self.options, terrain=reference.terrain))
 
 
 def open_package(name: str | Path = DEFAULT_MODEL, options: MaskOptions | None = None) -> PackagePredictor:

@@ -13,6 +13,7 @@ from undercast.bands import Band
 from undercast.classes import CLASS_NAMES
 from undercast.errors import EvaluationError, GridError
 from undercast.scene import Scene, keep_bands
+from undercast.terrain import Terrain
 from undercast.types import UInt8
 
 ALL_CLASSES = (1 << len(CLASS_NAMES)) - 1
@@ -47,6 +48,8 @@ class ReferenceScene:
     """Classes ``(y, x)`` that the reference states together, as bits, where it states more than one; else 0."""
     file_hash: str | None = None
     """SHA-256 of the one file that it comes from, as training records it; None where there is no such file."""
+    terrain: Terrain | None = None
+    """The shape of its ground, where the data tells it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

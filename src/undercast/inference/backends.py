@@ -47,6 +47,8 @@ class Weights:
     """Name of the architecture, for kinds that hold weights without a graph."""
     bands: int = 0
     """Bands that the network takes, for the same kinds."""
+    terrain: int = 0
+    """Layers of terrain that it takes after them, for the same kinds."""
     layers: int = 0
     """Layers that the network gives, for the same kinds."""
 

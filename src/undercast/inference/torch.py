@@ -131,7 +131,7 @@ def _exported(weights: Weights, device: str) -> tuple[Any, bool]:
 def _of_architecture(weights: Weights, device: str) -> tuple[Any, bool]:
     networks = importlib.import_module(NETWORKS)
     reader = require("safetensors.torch", extra="torch", purpose="read safetensors")
-    network = networks.build(weights.architecture, bands=weights.bands, classes=weights.layers)
+    network = networks.build(weights.architecture, bands=weights.bands, classes=weights.layers, terrain=weights.terrain)
     network.load_state_dict(reader.load(weights.data))
     return networks.WithProbabilities(network).eval().to(device), True
 

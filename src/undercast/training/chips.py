@@ -23,12 +23,11 @@ from undercast.evaluation.manifest import (
     level_of,
     possible_sets,
 )
-from undercast.scene import SunAngles
 from undercast.sensors import Optics, Sensor
 from undercast.simulation.scenes import Background
-from undercast.terrain import north_up, terrain_layers, widened
-from undercast.types import Float32, UInt8
+from undercast.types import TERRAIN_LAYERS, Float32, UInt8
 from undercast.weak_labels.chip_format import STORED_NODATA, STORED_SCALE, are_sets, labelled, to_stored
+from undercast.windows import Window
 
 __all__ = [
     "CLOUD_FREE",
@@ -137,18 +136,17 @@ def _terrain(path: Path, gsd: float) -> NDArray[np.float16] | None:
     Raises:
         TrainingError: If it does not fit the chip.
     """
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        if "dem" not in arrays or not gsd:
-            return None
-        dem, shape = arrays["dem"], arrays["bands"].shape[1:]
-        angles = [float(arrays[name]) for name in ("sza", "saa") if name in arrays and arrays[name].ndim == 0]
-    if dem.shape != shape or dem.dtype.kind not in "fiu" or min(shape) < 2:
-        msg = f"chip {path}: expected dem of shape {shape} in metres, got {dem.dtype} {dem.shape}."
-        raise TrainingError(msg)
-    if not np.isfinite(dem).any():
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in ("bands", "dem", "sza", "saa") if name in stored}
+    try:
+        ground = manifest.ground_of(arrays, gsd, name=f"chip {path}")
+    except EvaluationError as error:
+        raise TrainingError(str(error)) from error
+    if ground is None:
         return None
-    sun = SunAngles(zenith=angles[0], azimuth=angles[1]) if len(angles) == 2 and np.isfinite(angles).all() else None
-    return terrain_layers(widened(dem.astype(np.float32)), north_up(gsd), sun).astype(np.float16)
+    height, width = arrays["bands"].shape[1:]
+    whole = Window(row=0, col=0, height=height, width=width)
+    return ground.read(whole, TERRAIN_LAYERS).astype(np.float16)
 
 
 def read_chips(
