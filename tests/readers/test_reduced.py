@@ -73,6 +73,28 @@ def test_a_mean_is_over_the_pixels_that_have_data(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read, np.full((1, 4, 4), 4000, np.float32))
 
 
+def test_a_mean_knows_nothing_of_pixels_that_a_mask_hides(tmp_path: Path) -> None:
+    values = np.full((8, 8), 4000, np.uint16)
+    values[:3] = 0
+    path = tmp_path / "x.tif"
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        profile = {"driver": "GTiff", "count": 1, "height": 8, "width": 8, "dtype": "uint16", "crs": "EPSG:32631"}
+        with rasterio.open(path, "w", transform=from_origin(3e5, 4.9e6, 10, 10), **profile) as raster:
+            raster.write(values, 1)
+            raster.write_mask(values > 0)
+    layer = Layer(source=str(path), number=1, band=band_from_name("red"), scaling=Scaling())
+    read = LayerPixels([layer], (4, 4)).read(whole((4, 4)), [0])[0]
+    assert np.isnan(read[0]).all()
+    np.testing.assert_array_equal(read[1:], np.full((3, 4), 4000, np.float32))
+
+
+def test_two_values_without_data_are_not_mixed_with_the_others(tmp_path: Path) -> None:
+    values = np.full((8, 8), 4000, np.uint16)
+    values[1::2], values[0, :4] = 0, 65535
+    read = pixels(write(tmp_path / "x.tif", values, nodata=65535), (4, 4)).read(whole((4, 4)), [0])[0]
+    np.testing.assert_array_equal(read[np.isfinite(read)], 4000)
+
+
 @pytest.mark.parametrize(("suffix", "options"), [("jp2", JP2), ("tif", {})])
 def test_windows_of_a_reduced_file_are_parts_of_the_whole(tmp_path: Path, suffix: str, options: dict[str, str]) -> None:
     values = np.random.default_rng(3).integers(1, 9000, (SIDE, SIDE)).astype(np.uint16)

@@ -135,6 +135,14 @@ def test_an_offset_that_the_provider_took_out_is_not_applied_again(
     np.testing.assert_allclose(open_scene(save(tmp_path, item)).read(), make.numbers(4) * 1e-4, atol=1e-6)
 
 
+def test_nor_is_the_usual_offset_of_a_baseline(tmp_path: Path, make: SimpleNamespace) -> None:
+    properties = {"platform": "sentinel-2b", "s2:processing_baseline": "05.09"}
+    item = bare_item(tmp_path, make, datetime="2023-06-01T00:00:00Z", **properties)
+    with_offset = open_scene(save(tmp_path, item)).read()
+    item["properties"]["sentinel:boa_offset_applied"] = True
+    np.testing.assert_allclose(open_scene(save(tmp_path, item)).read(), with_offset + 0.1, atol=1e-6)
+
+
 def test_the_callers_scaling_wins_over_the_items(rasters: Path, make: SimpleNamespace) -> None:
     scene = open_scene(rasters / "item-1.0.json", scaling=Scaling(scale=1e-3))
     np.testing.assert_allclose(scene.read(), make.numbers(4) * 1e-3, rtol=1e-6)

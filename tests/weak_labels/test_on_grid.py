@@ -32,6 +32,14 @@ def test_coarse_codes_are_repeated_and_beyond_the_raster_nothing_is_told(
     assert told[3, 3] == (nodata is None)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32"])
+def test_beyond_a_raster_of_any_kind_nothing_is_told(tmp_path: Path, make: SimpleNamespace, dtype: str) -> None:
+    path = make.write_raster(tmp_path / "a.tif", np.ones((2, 2), dtype), gsd=30.0)
+    told = CodesOnGrid(source=path, grid=GRID)(GRID.full)[1]
+    assert told[:6, :6].all()
+    assert told.sum() == 36
+
+
 def test_windows_are_parts_of_the_whole(tmp_path: Path, make: SimpleNamespace) -> None:
     codes = np.random.default_rng(0).integers(0, 9, (12, 12)).astype(np.uint8)
     path = make.write_raster(tmp_path / "a.tif", codes, gsd=15.0)

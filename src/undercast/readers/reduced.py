@@ -8,7 +8,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.dtypes import in_dtype_range
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.vrt import WarpedVRT
 
 from undercast.types import Bool
@@ -45,19 +45,30 @@ def open_reduced(path: str, shape: tuple[int, int], nodata: float | None) -> tup
     edge_px = EDGE_PX if fine_enough else 0
     if dataset.shape == shape or dataset.crs is None:
         return dataset, edge_px
-    if dataset.nodata is not None or nodata is None or not in_dtype_range(nodata, dataset.dtypes[0]):
-        nodata = dataset.nodata
+    if nodata is not None and not in_dtype_range(nodata, dataset.dtypes[0]):
+        nodata = None
+    # GDAL's mean passes over one value alone: where two mean no data, pixels are taken and not mixed.
+    two = None not in (dataset.nodata, nodata) and dataset.nodata != nodata
+    nodata = nodata if dataset.nodata is None else dataset.nodata
     warped = WarpedVRT(
         dataset,
         crs=dataset.crs,
         transform=transform,
         height=shape[0],
         width=shape[1],
-        resampling=Resampling.average,
+        resampling=Resampling.nearest if two else Resampling.average,
         src_nodata=nodata,
         nodata=nodata,
+        # A mask of the whole file is seen by the mean, and told by alpha alone.
+        add_alpha=_has_mask(dataset),
     )
     return warped, edge_px
+
+
+def _has_mask(dataset: Any) -> bool:
+    """Tell whether a mask that belongs to no layer, and is no alpha layer, hides pixels."""
+    flags = dataset.mask_flag_enums[0]
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
 def grown(mask: Bool, px: int) -> Bool:

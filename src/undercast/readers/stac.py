@@ -359,12 +359,17 @@ def _scaling(item: _Item, one: _AssetBand, header: RasterHeader, options: OpenOp
     """Choose the scaling: what the person says, else the item, else the file, else the sensor, else none."""
     if options.scaling is not None:
         return options.scaling, "caller"
+    scaling, origin = _told_scaling(item, one, header, options)
+    # Earth Search declares the offset also where the pixels do not carry it any more:
+    # https://github.com/Element84/earth-search/issues/66
+    done = any(item.properties.get(key) is True for key in OFFSET_TAKEN_OUT)
+    return (replace(scaling, offset=0.0) if done else scaling), origin
+
+
+def _told_scaling(item: _Item, one: _AssetBand, header: RasterHeader, options: OpenOptions) -> tuple[Scaling, str]:
+    """Choose among what is declared and what is usual, whether or not pixels still carry the offset."""
     if one.scaling is not None:
-        # Earth Search declares the offset also where the pixels do not carry it any more:
-        # https://github.com/Element84/earth-search/issues/66
-        done = any(item.properties.get(key) is True for key in OFFSET_TAKEN_OUT)
-        declared = checked_scaling(one.scaling, what=f"STAC item {item.id}: asset {one.key}")
-        return (replace(declared, offset=0.0) if done else declared), "STAC item"
+        return checked_scaling(one.scaling, what=f"STAC item {item.id}: asset {one.key}"), "STAC item"
     own = header.scalings[one.number - 1]
     if own is not None:
         return checked_scaling(own, what=f"{header.source}: layer {one.number}"), "file"

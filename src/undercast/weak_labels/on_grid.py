@@ -57,13 +57,17 @@ class CodesOnGrid:
                 with rasterio.open(self.source) as raster:
                     if self._fits(raster):
                         return raster.read(1, window=area), raster.read_masks(1, window=area) != 0
-                    with self._warped(raster) as warped:
-                        return warped.read(1, window=area), warped.read_masks(1, window=area) != 0
+                    beyond = MaskFlags.all_valid in raster.mask_flag_enums[0]
+                    with self._warped(raster, add_alpha=beyond) as warped:
+                        # As a mask, GDAL takes the alpha layer of 8 and 16 bits without sign alone.
+                        told = warped.read(warped.count, window=area) if beyond else warped.read_masks(1, window=area)
+                        return warped.read(1, window=area), told != 0
         except RasterioError as error:
             msg = f"{self.source} cannot be read: {' '.join(str(error).split())}."
             raise SceneError(msg) from error
 
-    def _warped(self, raster: Any) -> Any:
+    def _warped(self, raster: Any, *, add_alpha: bool) -> Any:
+        """Bring it to the grid; where it declares nothing missing, an alpha layer tells what lies beyond it."""
         height, width = self.grid.shape
         return WarpedVRT(
             raster,
@@ -72,8 +76,7 @@ class CodesOnGrid:
             height=height,
             width=width,
             resampling=Resampling.nearest,
-            # Where the raster declares nothing missing, alpha tells what lies beyond it.
-            add_alpha=MaskFlags.all_valid in raster.mask_flag_enums[0],
+            add_alpha=add_alpha,
         )
 
     def _fits(self, raster: Any) -> bool:
