@@ -60,6 +60,16 @@ def test_layers_of_an_array_can_be_left_out() -> None:
     assert scene.provenance["skipped"] == "1"
 
 
+def test_each_layer_has_a_value_without_data_of_its_own() -> None:
+    attrs = {"nodatavals": (-9999.0, 255.0, 0.0), "nodata": 7}
+    values = np.full((3, 8, 8), 255, np.int16)
+    values[:, 0] = 7
+    array = xr.DataArray(values, dims=("band", "y", "x"), coords={"band": ["red", "green", "nir"]}, attrs=attrs)
+    read = open_scene(array).read()
+    assert np.isnan(read[:, 0]).all()
+    assert np.isnan(read[:, 1:]).mean(axis=(1, 2)).tolist() == [0.0, 1.0, 0.0]
+
+
 def test_digital_numbers_are_scaled_and_their_nodata_left_out() -> None:
     scene = open_scene(DN, bands="red,nir", scaling=Scaling(scale=1e-4, offset=-0.1), nodata=3)
     expected = np.where(DN == 3, np.nan, DN * 1e-4 - 0.1)

@@ -94,6 +94,23 @@ def test_each_time_is_a_scene_of_its_own(stored: Path) -> None:
         open_scene(f"{stored / 'cube.nc'}#1999")
 
 
+def test_a_layer_that_is_no_band_changes_nothing(tmp_path: Path) -> None:
+    coords = {"y": np.arange(16) * -30.0 + 5e6, "x": np.arange(16) * 30.0 + 5e5}
+    bands = {name: (("y", "x"), np.full((16, 16), 255, np.int16)) for name in ("B3", "B4", "B5")}
+    others = {
+        "SCL": (("y", "x"), np.zeros((16, 16), np.uint8)),
+        "sza": (("y", "x"), np.full((16, 16), 30.5, np.float32)),
+    }
+    cube = xr.Dataset(bands | others, coords)
+    encoding = {name: {"_FillValue": np.int16(-9999)} for name in bands} | {"SCL": {"_FillValue": np.uint8(255)}}
+    cube.to_netcdf(tmp_path / "a.nc", encoding=encoding, engine="h5netcdf")
+    cube[list(bands)].to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
+    seen, alone = (open_scene(tmp_path / name, sensor="landsat-8-oli") for name in ("a.nc", "b.nc"))
+    assert seen.provenance["scaling_from"] == "sensor"
+    np.testing.assert_array_equal(seen.read(), alone.read())
+    assert np.isfinite(seen.read()).all()
+
+
 def test_no_data_and_the_callers_options_are_taken(tmp_path: Path, made: SimpleNamespace) -> None:
     cube = made.by_variables(times=1)
     cube["red"][0, 2, 3] = 0

@@ -68,8 +68,8 @@ class StoredPixels:
     """Position of each band among the layers."""
     scalings: tuple[Scaling, ...]
     """Digital numbers to reflectance, one per band."""
-    nodata: tuple[float, ...] = ()
-    """Stored values that mean no data."""
+    nodata: tuple[tuple[float, ...], ...]
+    """Stored values that mean no data, one tuple per band."""
 
     def read(self, window: Window, bands: Sequence[int]) -> Float32:
         """Read a window of some bands.
@@ -84,17 +84,18 @@ class StoredPixels:
         for place, band in enumerate(bands):
             layer = values[place]
             reflectance[place] = self.scalings[band].to_reflectance(np.ma.getdata(layer))
-            reflectance[place][self._invalid(layer)] = np.nan
+            reflectance[place][_invalid(layer, self.nodata[band])] = np.nan
         return reflectance
 
-    def _invalid(self, layer: NDArray[Any]) -> NDArray[np.bool_]:
-        data = np.ma.getdata(layer)
-        invalid = np.ma.getmaskarray(layer) | ~np.isfinite(data)
-        for value in self.nodata:
-            with np.errstate(over="ignore"):
-                wanted = np.asarray(value).astype(data.dtype) if data.dtype.kind == "f" else value
-            invalid |= data == wanted
-        return np.asarray(invalid, np.bool_)
+
+def _invalid(layer: NDArray[Any], nodata: Sequence[float]) -> NDArray[np.bool_]:
+    data = np.ma.getdata(layer)
+    invalid = np.ma.getmaskarray(layer) | ~np.isfinite(data)
+    for value in nodata:
+        with np.errstate(over="ignore"):
+            wanted = np.asarray(value).astype(data.dtype) if data.dtype.kind == "f" else value
+        invalid |= data == wanted
+    return np.asarray(invalid, np.bool_)
 
 
 def scene_from_numpy(array: NDArray[Any], options: OpenOptions) -> Scene:
@@ -117,7 +118,7 @@ def scene_from_numpy(array: NDArray[Any], options: OpenOptions) -> Scene:
         name=options.name or "array",
         bands=tuple(band for band in naming.bands if band is not None),
         grid=Grid(shape=(height, width)),
-        pixels=_pixels(array, naming, [scaling] * array.shape[0], _nodata(options, {})),
+        pixels=_pixels(array, naming, [scaling] * array.shape[0], _nodata(options, {}, array.shape[0])),
         level=_level(options, origin),
         sensor=options.sensor.id if options.sensor is not None else None,
         provenance=record(
@@ -148,7 +149,7 @@ def scene_from_data_array(array: xr.DataArray, options: OpenOptions) -> Scene:
         name=options.name or ("array" if array.name is None else str(array.name)),
         bands=tuple(band for band in naming.bands if band is not None),
         grid=_grid(cube),
-        pixels=_pixels(cube, naming, scalings, _nodata(options, cube.attrs)),
+        pixels=_pixels(cube, naming, scalings, _nodata(options, cube.attrs, cube.shape[0])),
         level=_level(options, origin),
         sensor=options.sensor.id if options.sensor is not None else None,
         acquired=time,
@@ -220,10 +221,13 @@ def _name_layers(texts: Sequence[str | None], options: OpenOptions) -> Naming:
     return naming
 
 
-def _pixels(stored: Any, naming: Naming, scalings: Sequence[Scaling], nodata: tuple[float, ...]) -> StoredPixels:
+def _pixels(
+    stored: Any, naming: Naming, scalings: Sequence[Scaling], nodata: Sequence[tuple[float, ...]]
+) -> StoredPixels:
     layers = tuple(place for place, band in enumerate(naming.bands) if band is not None)
     chosen = tuple(checked_scaling(scalings[layer], what=f"array: layer {layer + 1}") for layer in layers)
-    return StoredPixels(stored=stored, layers=layers, scalings=chosen, nodata=nodata)
+    of_bands = tuple(nodata[layer] for layer in layers)
+    return StoredPixels(stored=stored, layers=layers, scalings=chosen, nodata=of_bands)
 
 
 def _scaling(options: OpenOptions, dtype: np.dtype[Any]) -> tuple[Scaling, str]:
@@ -253,12 +257,17 @@ def _per_layer(attrs: Mapping[Any, Any], keys: Sequence[str], layers: int, *, de
     return [default] * layers
 
 
-def _nodata(options: OpenOptions, attrs: Mapping[Any, Any]) -> tuple[float, ...]:
-    values = [] if options.nodata is None else [options.nodata]
+def _nodata(options: OpenOptions, attrs: Mapping[Any, Any], layers: int) -> list[tuple[float, ...]]:
+    """List the values without data of each layer; ``nodatavals`` holds one for each, or a row of them."""
+    shared = [] if options.nodata is None else [options.nodata]
+    own: list[list[float]] = [[] for _ in range(layers)]
     for key in ("_FillValue", "missing_value", "nodata", "nodatavals"):
-        found = attrs.get(key)
-        values += [] if found is None else [float(value) for value in np.atleast_1d(found)]
-    return tuple(dict.fromkeys(value for value in values if np.isfinite(value)))
+        found = np.atleast_1d(np.asarray(() if attrs.get(key) is None else attrs[key], np.float64))
+        if key == "nodatavals" and len(found) == layers:
+            own = [row.tolist() for row in found.reshape(layers, -1)]
+        else:
+            shared += found.reshape(-1).tolist()
+    return [tuple(dict.fromkeys(value for value in (*shared, *row) if np.isfinite(value))) for row in own]
 
 
 def _level(options: OpenOptions, origin: str) -> ProductLevel | None:

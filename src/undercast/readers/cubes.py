@@ -28,6 +28,7 @@ from undercast.readers.base import (
 )
 from undercast.readers.hdf import DAMAGED, HDF5_MAGIC, LARGEST_CHUNK, hdf5_file, one_line
 from undercast.scene import Scene
+from undercast.sensors import Sensor
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,7 +81,7 @@ def open(source: str, options: OpenOptions) -> Scene:  # noqa: A001 (the protoco
         at = _at_time(dataset, times, chosen, address)
         layers, texts = _layers(at, options, address)
         layers, texts, options = _chosen(layers, texts, options, address)
-        scene = scene_from_data_array(_template(at, layers, texts), options)
+        scene = scene_from_data_array(_template(at, layers, texts, options.sensor), options)
     name = short_name(address)
     if len(times) > 1:
         name = f"{name}_{re.sub('[^0-9T]', '', chosen)}"
@@ -286,13 +287,16 @@ def _check_layer(layer: xr.DataArray, first: xr.DataArray, what: str) -> None:
         raise SceneError(msg)
 
 
-def _template(dataset: xr.Dataset, layers: Sequence[xr.DataArray], texts: Sequence[str | None]) -> xr.DataArray:
-    """Make an array with a cube's coordinates and attributes, whose pixels take no memory."""
+def _template(
+    dataset: xr.Dataset, layers: Sequence[xr.DataArray], texts: Sequence[str | None], sensor: Sensor | None
+) -> xr.DataArray:
+    """Make an array with a cube's coordinates, attributes and the type of its bands, whose pixels take no memory."""
     xarray = require("xarray", extra="cubes", purpose="read cubes")
     first = layers[0]
     y, x = _spatial(first)
     shape = (len(layers), first.sizes[y], first.sizes[x])
-    dtype = np.result_type(*(layer.dtype for layer in layers))
+    bands = [layer for layer, text in zip(layers, texts, strict=True) if text and band_called(text, sensor)]
+    dtype = np.result_type(*(layer.dtype for layer in bands or layers))
     coords = {name: coord for name, coord in first.coords.items() if coord.dims in {(), (y,), (x,)}}
     grid_mapping = first.encoding.get("grid_mapping") or first.attrs.get("grid_mapping")
     grid_mapping = next((name for name in (grid_mapping, *CRS_VARIABLES) if name in dataset.variables), None)
@@ -319,10 +323,8 @@ def _attributes(layers: Sequence[xr.DataArray], grid_mapping: object, *, geograp
         "scales": [_number(layer.attrs.get("scale_factor"), 1.0) for layer in layers],
         "offsets": [_number(layer.attrs.get("add_offset"), 0.0) for layer in layers],
         "nodatavals": [
-            value
+            [_number(layer.attrs.get(name), np.nan) for name in ("_FillValue", "missing_value", "nodata")]
             for layer in layers
-            for name in ("_FillValue", "missing_value", "nodata")
-            for value in np.asarray(layer.attrs.get(name, ()), np.float64).reshape(-1)
         ],
     }
     if grid_mapping is not None:
