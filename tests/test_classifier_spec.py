@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -79,7 +79,6 @@ def test_windows_of_another_side_are_refused() -> None:
         normalised(MAKE.tiny_spec(), np.zeros((4, 60, 60), np.float32))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["10m", "s1", "all"]), arrays.arrays(np.float32, (2,), elements=st.floats(-1e4, 1e4, width=32)))
 def test_normalising_can_be_undone(configuration: str, values: np.ndarray) -> None:
     spec = MAKE.tiny_spec(configuration, side_px=2)

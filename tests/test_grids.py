@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.grids import Grid
+from undercast.terrain import steps_of
 from undercast.windows import Window
 
 
@@ -19,6 +20,13 @@ def test_the_ground_sample_distance_is_in_metres_whatever_the_unit_of_the_grid()
     assert metres.gsd == turned.gsd == 10.0
     assert degrees.gsd == pytest.approx(994, abs=1)
     assert Grid(shape=(8, 8)).gsd is None
+
+
+def test_feet_are_no_metres() -> None:
+    grid = Grid(shape=(10, 10), transform=(10, 0, 0, 0, -10, 0), crs="EPSG:2263", unit_m=0.3048006096)
+    assert grid.gsd == pytest.approx(3.048006)
+    assert grid.pixel_size_m == pytest.approx((3.048006, 3.048006))
+    assert steps_of(grid)[0][0] == pytest.approx(3.048006)
 
 
 def test_the_whole_grid_is_a_window() -> None:

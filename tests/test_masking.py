@@ -111,7 +111,7 @@ def test_partly_valid_pixels_are_nodata_and_counted(model: Model) -> None:
     assert prediction.partly_valid == 5
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     shape=st.tuples(st.integers(8, 70), st.integers(8, 70)),
     window=st.sampled_from([8, 16, 32]),

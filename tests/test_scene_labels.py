@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.errors import LabelError, UsageError
@@ -34,7 +34,6 @@ def test_the_vector_of_a_known_patch() -> None:
     assert np.flatnonzero(ORIGINAL.vector(LEXICOGRAPHIC.named(patch))).tolist() == [2, 4, 8, 10]
 
 
-@settings(deadline=None)
 @given(st.sets(st.sampled_from(LEXICOGRAPHIC.labels)))
 def test_labels_survive_the_way_through_a_vector(labels: set[str]) -> None:
     for nomenclature in (LEXICOGRAPHIC, ORIGINAL):

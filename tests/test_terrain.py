@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.errors import GridError
@@ -24,7 +24,6 @@ def plane(east: float, north: float, *, side: int = 5, pixel_m: float = 10.0) ->
     return np.asarray(500 + east * axis[None, :] - north * axis[:, None], np.float32)
 
 
-@settings(deadline=None)
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 80), st.floats(0, 360))
 def test_of_a_plane_slope_and_light_are_those_of_its_normal(
     east: float, north: float, zenith: float, azimuth: float

@@ -23,6 +23,8 @@ class Grid:
     """Coordinate reference system as WKT or ``EPSG:n``; None where the raster is not georeferenced."""
     geographic: bool = False
     """Whether the unit is the degree."""
+    unit_m: float = 1.0
+    """Length of the unit in metres, where it is not the degree."""
 
     @property
     def full(self) -> Window:
@@ -35,19 +37,25 @@ class Grid:
         if self.crs is None:
             return None
         step = math.hypot(self.transform[0], self.transform[3])
-        return step * METERS_PER_DEGREE if self.geographic else step
+        return step * (METERS_PER_DEGREE if self.geographic else self.unit_m)
+
+    @property
+    def metres_per_unit(self) -> tuple[float, float]:
+        """Metres that a unit of x, and one of y, are long at the grid's centre."""
+        if not self.geographic:
+            return self.unit_m, self.unit_m
+        _, _, _, d, e, f = self.transform
+        latitude = f + d * self.shape[1] / 2 + e * self.shape[0] / 2
+        return METERS_PER_DEGREE * math.cos(math.radians(latitude)), METERS_PER_DEGREE
 
     @property
     def pixel_size_m(self) -> tuple[float, float] | None:
         """Height and width of a pixel at the grid's centre, in metres; None where the grid is not georeferenced."""
         if self.crs is None:
             return None
-        a, b, _, d, e, f = self.transform
-        width, height = math.hypot(a, d), math.hypot(b, e)
-        if not self.geographic:
-            return height, width
-        latitude = f + d * self.shape[1] / 2 + e * self.shape[0] / 2
-        return height * METERS_PER_DEGREE, width * METERS_PER_DEGREE * math.cos(math.radians(latitude))
+        a, b, _, d, e, _ = self.transform
+        east, north = self.metres_per_unit
+        return math.hypot(b, e) * north, math.hypot(a, d) * east
 
     def part(self, window: Window) -> Grid:
         """Give the grid of a window."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from undercast.errors import GridError
-from undercast.grids import METERS_PER_DEGREE, Grid
+from undercast.grids import Grid
 from undercast.scene import SunAngles
 from undercast.types import TERRAIN_LAYERS, Float32, TerrainLayer
 from undercast.windows import Window
@@ -38,11 +38,8 @@ def steps_of(grid: Grid) -> Steps:
     if grid.crs is None:
         msg = "expected a georeferenced scene for its elevation, got one without CRS."
         raise GridError(msg)
-    a, b, _, d, e, f = grid.transform
-    east = north = 1.0
-    if grid.geographic:
-        latitude = f + d * grid.shape[1] / 2 + e * grid.shape[0] / 2
-        east, north = METERS_PER_DEGREE * math.cos(math.radians(latitude)), METERS_PER_DEGREE
+    a, b, _, d, e, _ = grid.transform
+    east, north = grid.metres_per_unit
     return (a * east, d * north), (b * east, e * north)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.classes import CLEAR, CLOUD_SHADOW, THICK_CLOUD, THIN_CLOUD
@@ -52,7 +52,6 @@ def test_a_window_without_data_has_no_cloud() -> None:
     assert (found.valid[0, 0], found.cloud[0, 0], found.shadow[0, 0]) == (0.0, 0.0, 0.0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=8), st.integers(0, 2**32 - 1))
 def test_the_strips_heights_do_not_matter(heights: list[int], seed: int) -> None:
     height = sum(heights)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.classification.windows import corners, lay_windows, resampled
@@ -37,7 +37,6 @@ def test_the_last_windows_are_moved_back_to_the_edge(make: SimpleNamespace) -> N
     assert lattice.col_starts == (0, 40, 50)
 
 
-@settings(deadline=None)
 @given(st.integers(40, 300), st.integers(40, 300))
 def test_every_pixel_lies_in_a_window(height: int, width: int) -> None:
     seen = np.zeros((height, width), int)
@@ -84,7 +83,6 @@ def test_a_window_shrinks_by_means_of_the_pixels_with_data() -> None:
     assert halves[0, :, 0].tolist() == [2.0, 5.0]
 
 
-@settings(deadline=None)
 @given(st.integers(1, 50), st.integers(1, 50), st.floats(-5, 5, width=32))
 def test_resampling_keeps_a_constant(length: int, side: int, value: float) -> None:
     assert np.allclose(resampled(np.full((2, length, length), value, np.float32), side), value, atol=1e-5)

@@ -7,7 +7,7 @@ import json
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.cli import printing
@@ -16,7 +16,6 @@ from undercast.radiometry import Scaling
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), VALUES | st.lists(VALUES), max_size=5))
 def test_json_is_one_line_of_ascii_that_gives_the_value_back(value: dict[str, object]) -> None:
     stream = io.StringIO()

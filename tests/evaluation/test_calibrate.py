@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -54,7 +54,6 @@ def test_the_temperature_of_logits_that_were_multiplied_is_found() -> None:
     assert set_loss(sample, temperature) < set_loss(sample, 1.0)
 
 
-@settings(deadline=None)
 @given(arrays(np.float32, (4, 6), elements=st.floats(-4, 4, width=32)), st.floats(0.5, 3.0))
 def test_tempering_probabilities_is_dividing_logits(logits: np.ndarray, temperature: float) -> None:
     sample = sample_of(logits.astype(np.float64), np.zeros(6, int))
@@ -68,7 +67,6 @@ def test_classes_that_are_not_told_stay_so_when_tempered() -> None:
     assert np.isnan(layers[2:]).all()
 
 
-@settings(deadline=None)
 @given(arrays(np.bool_, 40), arrays(np.float64, 40, elements=st.floats(0, 1)))
 def test_tallies_are_those_of_each_threshold(truth: np.ndarray, probability: np.ndarray) -> None:
     tallies = threshold_tallies(metrics.histogram(truth, probability))

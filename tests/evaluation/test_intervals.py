@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.errors import UsageError
@@ -57,7 +57,6 @@ def test_the_same_seed_draws_the_same_scenes() -> None:
     assert not np.array_equal(first, resamples(5, IntervalOptions(replicates=20, seed=4)))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 200), st.floats(0.0, 30.0))
 def test_students_distribution_equals_scipy(freedom: int, value: float) -> None:
     stats = pytest.importorskip("scipy.stats")

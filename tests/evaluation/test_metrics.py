@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sk
@@ -36,7 +36,6 @@ def test_a_drawn_scene_is_counted_by_set_and_prediction() -> None:
     np.testing.assert_array_equal(metrics.merged_confusion(counts), [[1, 0, 0], [0, 3, 0], [1, 0, 0]])
 
 
-@settings(deadline=None)
 @given(arrays(np.uint8, 40, elements=SETS), arrays(np.uint8, 40, elements=st.sampled_from([0, 1, 2, 3, 255])))
 def test_a_tally_counts_just_the_pixels_whose_set_tells(possible: np.ndarray, class_map: np.ndarray) -> None:
     counts = metrics.confusion(possible, class_map)
@@ -52,7 +51,6 @@ def test_a_tally_counts_just_the_pixels_whose_set_tells(possible: np.ndarray, cl
         np.testing.assert_array_equal(metrics.task_tally(counts, task), expected)
 
 
-@settings(deadline=None)
 @given(binary, binary, st.floats(0.1, 5.0))
 def test_figures_of_a_tally_equal_scikit_learn(truth: np.ndarray, called: np.ndarray, beta: float) -> None:
     tally = tally_of(truth, called)
@@ -68,7 +66,6 @@ def test_figures_of_a_tally_equal_scikit_learn(truth: np.ndarray, called: np.nda
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(binary, binary)
 def test_f2_is_five_precision_recall_over_four_precision_plus_recall(truth: np.ndarray, called: np.ndarray) -> None:
     tally = tally_of(truth, called)
@@ -77,7 +74,6 @@ def test_f2_is_five_precision_recall_over_four_precision_plus_recall(truth: np.n
         assert metrics.f_beta(tally, 2.0) == pytest.approx(5 * precision * recall / (4 * precision + recall), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(single, single)
 def test_figures_of_a_matrix_equal_scikit_learn(truth: np.ndarray, called: np.ndarray) -> None:
     truth, called = np.minimum(truth, 2), np.minimum(called, 2)
@@ -90,7 +86,6 @@ def test_figures_of_a_matrix_equal_scikit_learn(truth: np.ndarray, called: np.nd
         assert cohen_kappa(matrix) == pytest.approx(sk.cohen_kappa_score(truth, called), abs=1e-6)
 
 
-@settings(deadline=None)
 @given(binary, arrays(np.float64, 50, elements=st.sampled_from(np.linspace(0, 1, 17).tolist())))
 def test_average_precision_equals_scikit_learn_with_ties(truth: np.ndarray, score: np.ndarray) -> None:
     ours = metrics.average_precision(truth, score)
@@ -102,7 +97,6 @@ def test_average_precision_equals_scikit_learn_with_ties(truth: np.ndarray, scor
         assert np.isnan(ours)
 
 
-@settings(deadline=None)
 @given(binary, arrays(np.float64, 50, elements=st.sampled_from(np.linspace(0, 1, 17).tolist())))
 def test_the_area_under_the_operating_curve_equals_scikit_learn_with_ties(truth: np.ndarray, score: np.ndarray) -> None:
     ours = float(metrics.auroc_of_histogram(metrics.histogram(truth, score)))
@@ -112,7 +106,6 @@ def test_the_area_under_the_operating_curve_equals_scikit_learn_with_ties(truth:
         assert np.isnan(ours)
 
 
-@settings(deadline=None)
 @given(binary, arrays(np.float64, 50, elements=st.floats(0.001, 0.999)))
 def test_the_calibration_error_equals_torchmetrics(truth: np.ndarray, probability: np.ndarray) -> None:
     torch = pytest.importorskip("torch")
@@ -125,7 +118,6 @@ def test_the_calibration_error_equals_torchmetrics(truth: np.ndarray, probabilit
     assert metrics.expected_calibration_error(truth, probability, 15) == pytest.approx(float(theirs), abs=1e-6)
 
 
-@settings(deadline=None)
 @given(binary, arrays(np.float64, 50, elements=st.integers(0, 255).map(lambda k: (k + 0.5) / 256)))
 def test_the_binned_calibration_error_is_exact_at_the_centres_of_bins(
     truth: np.ndarray, probability: np.ndarray
@@ -170,7 +162,6 @@ def test_the_reliability_curve_holds_frequency_against_probability() -> None:
     assert bins[0]["pixels"] == 4
 
 
-@settings(deadline=None)
 @given(arrays(np.int64, (2, 8), elements=st.integers(0, 5)))
 def test_dropping_uncertain_pixels_counts_the_error_of_the_certain_ones(few: np.ndarray) -> None:
     counts = np.zeros((2, 256), np.int64)

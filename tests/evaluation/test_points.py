@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.errors import EvaluationError
@@ -46,7 +46,6 @@ def test_points_that_contradict_each_other_are_kept_as_stated() -> None:
     np.testing.assert_array_equal(stated, [[THICK | SHADOW, 0], [0, 0]])
 
 
-@settings(deadline=None)
 @given(st.floats(1, 100), st.floats(-100, -1), st.floats(-0.5, 0.5), st.floats(0, 50), st.floats(0, 50))
 def test_column_and_row_undo_the_transform(a: float, e: float, b: float, col: float, row: float) -> None:
     grid = Grid(shape=(8, 8), transform=(a, b, 1000.0, b, e, 2000.0))

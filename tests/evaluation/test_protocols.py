@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -75,7 +75,6 @@ def test_a_buffer_needs_the_gsd() -> None:
         scored_sets(reference_of([[CLEAR]], gsd=None), load_protocol("boundary"))
 
 
-@settings(deadline=None)
 @given(arrays(np.uint8, (6, 7), elements=st.sampled_from([0, 1, 2])), st.floats(0.0, 4.0))
 def test_near_a_border_is_within_the_distance_of_another_label(possible: np.ndarray, distance: float) -> None:
     rows, cols = np.indices(possible.shape)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -80,7 +80,6 @@ def test_scenes_whose_reference_knows_no_shadow_do_not_bear_on_it() -> None:
     assert figures(statistics, FigureOptions()).values["shadow_precision"].value == 1.0
 
 
-@settings(deadline=None)
 @given(possible_sets, class_maps)
 def test_the_same_scene_many_times_has_an_interval_without_width(possible: np.ndarray, class_map: np.ndarray) -> None:
     scenes = [SceneCounts(counts=metrics.confusion(possible, class_map))] * 4

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.bands import band_from_name
@@ -55,7 +55,6 @@ def gathered(strips: Sequence[MemberStrip]) -> tuple[Float32, Bool, int]:
     return members, np.concatenate([strip.valid for strip in strips]), sum(strip.partly_valid for strip in strips)
 
 
-@settings(deadline=None)
 @given(
     st.integers(8, 40),
     st.integers(8, 40),

@@ -103,7 +103,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Network], Float32]:
     return networks, np.asarray(batch, np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases(), st.integers(0, MOST_DEPTH), st.integers(1, 3))
 def test_the_adaptive_rule_is_that_of_a_plain_implementation(
     case: tuple[list[Network], Float32], depth: int, batch_size: int
@@ -116,7 +116,7 @@ def test_the_adaptive_rule_is_that_of_a_plain_implementation(
     np.testing.assert_array_equal(fast, plain)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 10_000))
 def test_isolated_pixels_are_those_of_a_plain_count(height: int, width: int, classes: int, seed: int) -> None:
     class_map = np.random.default_rng(seed).integers(0, classes, (height, width))
@@ -207,7 +207,6 @@ def slow_share_out(doubt: list[float], allowed: int, depth: int) -> list[int]:
     return views
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 100, allow_subnormal=False), max_size=8), st.integers(0, 30), st.integers(1, MOST_DEPTH))
 def test_views_are_shared_out_as_a_plain_implementation_does(doubt: list[float], allowed: int, depth: int) -> None:
     views = share_out(doubt, allowed, depth)
@@ -234,7 +233,7 @@ def test_at_half_resolution_pixels_without_data_count_for_nothing_beside_others(
     np.testing.assert_array_equal(doubled(half, (3, 3))[0, 0], [[3, 3, -9], [3, 3, -9], [3, 3, 7]])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cases(), st.integers(1, MOST_DEPTH), st.integers(0, 12), st.integers(1, 3))
 def test_with_a_budget_a_window_gets_the_mean_of_its_first_views(
     case: tuple[list[Network], Float32], depth: int, allowed: int, batch_size: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from undercast.errors import UsageError
 from undercast.inference.memory import LARGEST_GROWTH, Load, fitted_plan, parse_bytes
 from undercast.inference.sliding import SlidingPlan, plan_windows
 from undercast.model_spec import ModelBand, ModelSpec
+from undercast.types import FEW_PIXELS
 
 SPEC = ModelSpec(id="tiny", version="1", bands=(ModelBand(band=band_from_name("red")),))
 LOAD = Load(bands=4, layers=4, windows=2)
@@ -23,7 +25,7 @@ def seen(plan: SlidingPlan) -> int:
     return len(plan) * plan.window[0] * plan.window[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(st.integers(8, 6000), st.integers(8, 6000)), st.integers(1, 4000))
 def test_windows_cover_the_scene_and_see_no_more_than_the_models_own(shape: tuple[int, int], budget_mb: int) -> None:
     plan = fitted_plan(SPEC, shape, LOAD, budget=budget_mb * 10**6)
@@ -47,6 +49,11 @@ def test_a_wide_scene_gets_lower_windows_and_keeps_the_budget() -> None:
     plan = fitted_plan(SPEC, (10980, 10980), LOAD, budget=800_000_000)
     assert LOAD.bytes_of(plan) <= 800_000_000
     assert SPEC.window / 2 <= plan.window[0] < SPEC.window
+
+
+def test_windows_of_a_small_model_stay_large_enough() -> None:
+    plan = fitted_plan(replace(SPEC, window=12, overlap=4, multiple=1), (40, 40), LOAD, budget=1)
+    assert min(plan.window) >= FEW_PIXELS
 
 
 def test_a_budget_that_nothing_keeps_leads_to_the_smallest_plan() -> None:

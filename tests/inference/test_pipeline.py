@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from undercast.inference.pipeline import ahead, closing_pool, in_order
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers()), st.integers(1, 4), st.integers(0, 5))
 def test_items_keep_their_order_and_get_their_own_results(items: list[int], threads: int, waiting: int) -> None:
     with closing_pool(threads) as pool:

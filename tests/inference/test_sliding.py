@@ -122,7 +122,7 @@ def jobs(draw: st.DrawFn) -> tuple[SlidingJob, Float32]:
     return job_of(reflectance, spec, networks=networks, batch_size=draw(st.integers(1, 3))), reflectance
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(jobs())
 def test_streaming_gives_what_the_whole_scene_at_once_gives(case: tuple[SlidingJob, Float32]) -> None:
     job, reflectance = case
@@ -134,7 +134,7 @@ def test_streaming_gives_what_the_whole_scene_at_once_gives(case: tuple[SlidingJ
     np.testing.assert_allclose(members[:, :, valid], reference(job, reflectance)[:, :, valid], atol=1e-5, rtol=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(jobs())
 def test_a_network_that_looks_at_single_pixels_gives_the_same_in_windows_as_in_one_piece(
     case: tuple[SlidingJob, Float32],
@@ -146,7 +146,7 @@ def test_a_network_that_looks_at_single_pixels_gives_the_same_in_windows_as_in_o
     np.testing.assert_allclose(members[0][:, valid], whole[:, valid], atol=1e-5, rtol=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(jobs(), st.floats(0, 1, width=32))
 def test_stitching_a_constant_gives_the_constant_back(case: tuple[SlidingJob, Float32], value: float) -> None:
     job, reflectance = case
@@ -239,7 +239,7 @@ def test_pixels_without_data_are_filled_as_the_model_was_trained() -> None:
     assert seen[0][0, 0, 3, 3] == 0.25
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(jobs(), st.sampled_from([Augmentation(depth=2), Augmentation(depth=7)]))
 def test_a_network_that_looks_at_single_pixels_gives_the_same_in_every_view(
     case: tuple[SlidingJob, Float32], augmentation: Augmentation

@@ -17,6 +17,7 @@ from undercast.evaluation.intervals import IntervalOptions
 from undercast.evaluation.packages import open_package
 from undercast.evaluation.report import write_report
 from undercast.evaluation.sources import read_references
+from undercast.masking import MaskOptions
 
 DATA = Path(__file__).parents[1] / "data"
 MODELS = SimpleNamespace(**runpy.run_path(str(DATA / "models" / "make.py")))
@@ -57,10 +58,10 @@ class Workshop:
         (folder / "manifest.json").write_text(json.dumps(rows), "utf-8")
         return folder
 
-    def report(self, package: Path, chips: Path) -> Path:
+    def report(self, package: Path, chips: Path, options: MaskOptions | None = None) -> Path:
         """Evaluate a package, whatever it was trained on."""
-        options = EvaluateOptions(intervals=IntervalOptions(replicates=20))
-        found = evaluate(open_package(package), read_references(chips), None, options).report
+        how = EvaluateOptions(intervals=IntervalOptions(replicates=20))
+        found = evaluate(open_package(package, options), read_references(chips), None, how).report
         path = self.folder / f"{package.name}-{chips.name}" / "report.json"
         path.parent.mkdir()
         write_report(found, path)

@@ -48,7 +48,7 @@ def test_what_was_written_is_read_and_each_entry_holds_the_hash_of_the_one_befor
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_changed_byte_is_refused_and_its_entry_is_named(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "life.jsonl"
     if not path.exists():

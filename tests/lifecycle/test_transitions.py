@@ -8,7 +8,9 @@ from undercast.errors import OutputExistsError, TransitionError
 from undercast.evaluation.manifest import file_hash
 from undercast.lifecycle.ledger import read_ledger
 from undercast.lifecycle.new_scenes import find_scenes
+from undercast.lifecycle.retraining import retrain
 from undercast.lifecycle.transitions import Evidence, begin, promote
+from undercast.masking import MaskOptions
 
 if TYPE_CHECKING:
     from tests.lifecycle.conftest import Workshop
@@ -74,6 +76,26 @@ def test_a_newer_version_may_go_to_production_but_not_take_its_place_there(works
     assert set(life.drift_reference["bands"]) == {"blue", "green", "red"}
     with pytest.raises(TransitionError, match="the last state"):
         promote(workshop.ledger, second, Evidence(report=report, gate=gate), by="Ada")
+
+
+def test_a_version_that_was_replaced_does_not_come_back(workshop: Workshop) -> None:
+    chips, gate = workshop.chips("a"), workshop.gate("gate", [KEPT])
+    first, second = workshop.package("1.0.0"), workshop.package("1.1.0", cloud=0.45)
+    begin(workshop.ledger, first, by="Ada")
+    before = Evidence(report=workshop.report(first, chips), gate=gate)
+    promote(workshop.ledger, first, before, by="Ada")
+    promote(workshop.ledger, first, before, by="Ada")
+    assert retrain(workshop.ledger, second, by="Ada", reason="drift").life.state == "DEVELOPMENT"
+    with pytest.raises(TransitionError, match=r"expected tiny 1\.1\.0 or a new version, got 1\.0\.0"):
+        promote(workshop.ledger, first, before, by="Ada")
+
+
+def test_a_report_of_another_operating_point_passes_no_gate(workshop: Workshop) -> None:
+    package, gate = workshop.package(), workshop.gate("gate", [KEPT])
+    begin(workshop.ledger, package, by="Ada")
+    report = workshop.report(package, workshop.chips("a"), options=MaskOptions(thresholds={"cloud": 1e-6}))
+    with pytest.raises(TransitionError, match="at the operating point that masks are made at"):
+        promote(workshop.ledger, package, Evidence(report=report, gate=gate), by="Ada")
 
 
 def test_a_version_keeps_its_weights(workshop: Workshop) -> None:

@@ -103,7 +103,7 @@ def test_the_ground_is_asked_for_the_rows_in_view() -> None:
     assert asked == [(0, 44, 40), (0, 60, 40), (19, 41, 40)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 1000),
     height=st.integers(1, 25),

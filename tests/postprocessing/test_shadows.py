@@ -108,7 +108,7 @@ def walked(class_map: UInt8, sun: SunAngles, *, beside_px: float, further_px: fl
     return out
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), azimuth=st.floats(0, 360), zenith=st.floats(1, 8))
 def test_flags_agree_with_a_walk_towards_the_sun(seed: int, azimuth: float, zenith: float) -> None:
     rng = np.random.default_rng(seed)

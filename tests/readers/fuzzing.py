@@ -70,7 +70,6 @@ def fuzz(open_bytes: Callable[[bytes], object], valid: bytes, *, examples: int =
 
     @settings(
         max_examples=BATCH if SECONDS else examples,
-        deadline=None,
         database=None,
         derandomize=not SECONDS,
         suppress_health_check=list(HealthCheck),

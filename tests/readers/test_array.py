@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.errors import BandError, SceneError
@@ -95,7 +95,6 @@ def test_arrays_of_other_shape_or_kind_are_refused(array: np.ndarray[Any, Any]) 
         open_scene(array, bands="red")
 
 
-@settings(deadline=None)
 @given(st.integers(0, 7), st.integers(0, 8), st.lists(st.integers(0, 1), min_size=1, max_size=3))
 def test_a_window_of_a_data_array_is_that_part_of_the_whole(row: int, col: int, bands: list[int]) -> None:
     window = Window(row=row, col=col, height=8 - row, width=9 - col)

@@ -45,6 +45,13 @@ def test_beyond_the_raster_there_is_no_height_also_where_no_nodata_is_declared(t
     assert np.isnan(ground(elsewhere.full)).all()
 
 
+@pytest.mark.parametrize("nodata", [-9999, None])
+def test_holes_are_not_mixed_with_the_heights_around_them(tmp_path: Path, nodata: float | None) -> None:
+    metres = Elevation(source=str(dem(tmp_path / "dem.tif", nodata=nodata)), grid=SCENE)(SCENE.full)
+    assert np.isnan(metres).any()
+    assert metres[np.isfinite(metres)].min() > 1000
+
+
 def test_without_crs_or_file_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(GridError, match="without CRS"):
         Elevation(source=str(dem(tmp_path / "dem.tif", crs=None)), grid=SCENE)(SCENE.full)

@@ -16,7 +16,15 @@ from undercast.bands import band_from_name
 from undercast.errors import GridError, SceneError
 from undercast.grids import Grid
 from undercast.radiometry import Scaling
-from undercast.readers.layers import Layer, LayerPixels, _bytes_of_block_row, read_header, same_grid, shared_grid
+from undercast.readers.layers import (
+    Layer,
+    LayerPixels,
+    _bytes_of_block_row,
+    read_header,
+    same_grid,
+    shared_grid,
+    unit_of,
+)
 from undercast.windows import Window
 
 GRID = Grid(shape=(48, 40), transform=(10.0, 0.0, 5e5, 0.0, -10.0, 4.6e6), crs="EPSG:32631")
@@ -38,7 +46,7 @@ def windows(draw: st.DrawFn) -> Window:
     return Window(row=row, col=col, height=draw(st.integers(1, 48 - row)), width=draw(st.integers(1, 40 - col)))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(window=windows(), bands=st.lists(st.integers(0, 3), min_size=1, max_size=6))
 def test_a_window_is_that_part_of_the_whole(rasters: Path, window: Window, bands: list[int]) -> None:
     pixels = layers(rasters / "described.tif")
@@ -48,7 +56,7 @@ def test_a_window_is_that_part_of_the_whole(rasters: Path, window: Window, bands
     np.testing.assert_array_equal(part, whole[bands][:, window.rows, window.cols])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 @given(scale=st.floats(1e-5, 1e-2), offset=st.floats(-0.5, 0.5))
 def test_scale_and_offset_go_through_a_file_and_back(
     tmp_path: Path, make: SimpleNamespace, scale: float, offset: float
@@ -170,6 +178,11 @@ def test_a_grid_carries_transform_and_crs(rasters: Path) -> None:
 def test_degrees_are_told_from_metres(tmp_path: Path, make: SimpleNamespace) -> None:
     path = make.write(tmp_path / "x.tif", make.numbers(1), crs="EPSG:4326")
     assert read_header(str(path)).grid.geographic
+
+
+@pytest.mark.parametrize(("epsg", "metres"), [(2263, 0.3048006), (32632, 1.0), (4326, 1.0), (None, 1.0)])
+def test_the_unit_of_a_crs_is_known_in_metres(epsg: int | None, metres: float) -> None:
+    assert unit_of(None if epsg is None else rasterio.CRS.from_epsg(epsg)) == pytest.approx(metres)
 
 
 def test_a_raster_without_place_opens_silently(tmp_path: Path, make: SimpleNamespace) -> None:

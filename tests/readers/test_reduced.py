@@ -102,7 +102,7 @@ def test_windows_of_a_reduced_file_are_parts_of_the_whole(tmp_path: Path, suffix
     reader = pixels(write(tmp_path / f"x.{suffix}", values, **options), (128, 128))
     together = reader.read(whole((128, 128)), [0])
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(row=st.integers(0, 127), col=st.integers(0, 127), height=st.integers(1, 128), width=st.integers(1, 128))
     def check(row: int, col: int, height: int, width: int) -> None:
         window = Window(row=row, col=col, height=min(height, 128 - row), width=min(width, 128 - col))

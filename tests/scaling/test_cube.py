@@ -57,7 +57,7 @@ def assert_same(lazy: xr.Dataset, whole: xr.Dataset) -> None:
     assert computed.coords.equals(whole.coords)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     shape=st.tuples(st.integers(20, 150), st.integers(20, 150)),
     chunk=st.tuples(st.integers(9, 90), st.integers(9, 90)),

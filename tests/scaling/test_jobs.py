@@ -147,7 +147,7 @@ def test_only_failures_of_reading_and_writing_may_pass(error: Exception, passes:
     assert Outcome(source="a", name="a", status="failed", error=error).may_pass is passes
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(attempts=st.lists(st.sampled_from(["whole", "published by half", "killed"]), max_size=3))
 def test_a_scene_is_masked_again_only_where_its_worker_was_lost_before_it_was_whole(
     tmp_path_factory: pytest.TempPathFactory, model: Model, attempts: list[str]

@@ -74,7 +74,7 @@ def test_a_lower_sun_throws_a_longer_shadow_and_a_zenith_sun_none() -> None:
     assert rows[0] > rows[1] > rows[2]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.floats(0, 80), st.floats(0, 360), st.floats(0, 12_000))
 def test_a_shadow_takes_a_share_of_the_light(seed: int, zenith: float, azimuth: float, base_m: float) -> None:
     thickness = np.random.default_rng(seed).exponential(5, (12, 12)).astype(np.float32)

@@ -11,7 +11,7 @@ from undercast.simulation.clouds import BASE_M, CLOUD_KINDS, DEPTH_M, CloudKind,
 
 
 @pytest.mark.parametrize("kind", CLOUD_KINDS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 2**32))
 def test_a_layer_of_each_kind_is_finite_and_lies_at_its_height(kind: CloudKind, seed: int) -> None:
     layer = draw_layer(np.random.default_rng(seed), 24, kind)
@@ -48,7 +48,7 @@ def test_scenes_have_no_cloud_one_layer_or_two() -> None:
     assert counts.count(0) / 200 == pytest.approx(0.15, abs=0.08)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32))
 def test_the_same_seed_gives_the_same_clouds(seed: int) -> None:
     first, second = (draw_clouds(np.random.default_rng(seed), 16) for _ in range(2))

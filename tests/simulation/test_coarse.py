@@ -21,7 +21,7 @@ FIVE = [band_from_name("coastal"), *FOUR]
 CLOUD, OTHER = BIT_THICK | BIT_THIN, BIT_CLEAR | BIT_SHADOW
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(factor=st.integers(1, 9), height=st.integers(10, 40), width=st.integers(10, 40), value=st.floats(0.0, 1.5))
 def test_a_constant_stays_constant(factor: int, height: int, width: int, value: float) -> None:
     seen = seen_by(PROBA_V, np.full((4, height, width), value, np.float32), FOUR, factor)

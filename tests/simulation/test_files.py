@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -67,7 +67,6 @@ def test_the_reference_holds_what_is_certain(tmp_path: Path) -> None:
         np.testing.assert_array_equal(raster.read(1), [[0, 1, 2], [3, 255, 255]])
 
 
-@settings(deadline=None)
 @given(
     npst.arrays(np.float32, (4, 2, 3), elements=st.floats(-0.5, 8.0, width=32, allow_nan=False, allow_infinity=False))
 )

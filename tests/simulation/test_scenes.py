@@ -43,7 +43,7 @@ def test_a_label_is_always_one_of_the_known_sets(pixels: list[tuple[float, float
     assert set(label(lit(list(thickness), list(contrast))).ravel().tolist()) <= KNOWN
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32))
 def test_the_same_seed_gives_the_same_scene_with_known_sets(seed: int) -> None:
     first, second = (simulate(SENSOR, size=32, seed=seed) for _ in range(2))

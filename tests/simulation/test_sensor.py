@@ -31,7 +31,7 @@ def test_a_blur_takes_contrast_away() -> None:
     assert float(seen.std()) < 0.2 * float(board.std())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(6, 14), st.floats(20, 500))
 def test_values_are_steps_below_saturation_and_the_same_for_a_seed(seed: int, bits: int, snr: float) -> None:
     bright = np.random.default_rng(seed).uniform(0, 3, (3, 8, 8)).astype(np.float32)

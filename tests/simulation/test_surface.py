@@ -75,7 +75,7 @@ def test_the_side_of_a_hill_that_faces_the_sun_is_bright(azimuth: float, towards
     assert shade[dark] < 0.9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.floats(0, 75), st.floats(0, 360), st.sampled_from([2.0, 10.0, 333.0, 1000.0]))
 def test_every_surface_is_positive_finite_and_reproducible(
     seed: int, zenith: float, azimuth: float, gsd: float

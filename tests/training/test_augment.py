@@ -27,7 +27,7 @@ def chip(size: int = 48, *, seed: int = 0) -> Chip:
     return Chip(name="drawn", source="test", stored=stored, possible=possible)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.sampled_from([32, 64]), st.integers(20, 80))
 def test_the_outcome_has_the_crops_size_and_the_same_seed_gives_the_same(seed: int, crop: int, size: int) -> None:
     plan = AugmentPlan(crop=crop)
@@ -42,7 +42,7 @@ def test_the_outcome_has_the_crops_size_and_the_same_seed_gives_the_same(seed: i
     np.testing.assert_array_equal(image, again)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32))
 def test_pixels_and_labels_move_together(seed: int) -> None:
     image, possible = augment(chip(), NAMES, STILL, np.random.default_rng(seed))
@@ -53,7 +53,7 @@ def test_pixels_and_labels_move_together(seed: int) -> None:
     np.testing.assert_array_equal(possible == 2, red > 0.5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32))
 def test_red_and_near_infrared_always_stay(seed: int) -> None:
     image, _ = augment(chip(), NAMES, STILL, np.random.default_rng(seed))

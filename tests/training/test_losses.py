@@ -35,7 +35,7 @@ def test_the_full_set_costs_nothing() -> None:
     assert float(loss) == pytest.approx(0.0, abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31), st.lists(st.floats(0.5, 3.0), min_size=4, max_size=4))
 def test_single_sets_cost_the_weighted_cross_entropy(seed: int, weights: list[float]) -> None:
     wanted = torch.randint(0, 4, (2, 5, 5), generator=torch.Generator().manual_seed(seed))

@@ -44,7 +44,7 @@ def test_sides_may_be_any_multiple_of_32(network: nn.Module, height: int, width:
         assert network(picture(height, width)).shape == (1, 4, height, width)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(band=st.integers(0, 2), value=st.floats(-20.0, -0.5))
 def test_of_an_absent_band_only_its_absence_counts(network: nn.Module, band: int, value: float) -> None:
     absent, other = picture(), picture()

@@ -37,6 +37,11 @@ def test_the_threshold_lies_where_clouds_and_the_rest_part() -> None:
     assert 0.21 < presets["f2"]["cloud"] <= 0.44
 
 
+def test_of_thresholds_that_are_as_good_the_highest_is_taken() -> None:
+    drawn = chip([0.12, 0.52], [1, 2])
+    assert choose_presets([(Brightness(), [drawn])], NAMES)["f2"] == {"cloud": 0.5}
+
+
 def test_recall_weighs_more_in_f2() -> None:
     drawn = chip([0.12, 0.22, 0.22, 0.22, 0.22, 0.52, 0.52], [2, 1, 1, 1, 1, 2, 2])
     presets = choose_presets([(Brightness(), [drawn])], NAMES)

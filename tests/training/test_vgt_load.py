@@ -24,7 +24,7 @@ def red(x: torch.Tensor) -> torch.Tensor:
     return torch.sigmoid(x[:, 1:2] / 1000.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(height=st.integers(33, 150), width=st.integers(33, 150), window=st.sampled_from([32, 64, 96]))
 def test_windows_do_not_change_what_a_pixel_wise_network_says(height: int, width: int, window: int) -> None:
     image = np.random.default_rng(0).uniform(1, 5000, (4, height, width)).astype(np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import cohen_kappa_score
@@ -28,7 +28,6 @@ def test_a_drawn_pair_of_labels_is_counted_by_hand() -> None:
     assert told["classes"]["cloud_shadow"]["pixels"] == 5
 
 
-@settings(deadline=None)
 @given(thirty, thirty)
 def test_kappa_is_that_of_scikit_learn(one: UInt8, other: UInt8) -> None:
     told = agreement(count_pairs(SURE[one], SURE[other]))

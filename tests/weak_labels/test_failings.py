@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.errors import LabelError, UsageError
@@ -73,7 +73,6 @@ def test_a_processor_is_only_asked_for_its_own_failings() -> None:
     assert find_failings([], product) == ()
 
 
-@settings(deadline=None)
 @given(name=st.sampled_from(sorted(PROCESSORS)), data=st.data())
 def test_a_set_only_grows_and_ignored_pixels_stay_ignored(name: str, data: st.DataObject) -> None:
     product = PROCESSORS[name]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -44,7 +44,6 @@ def test_what_is_ignored_may_hold_any_number() -> None:
         import_mask(stored, "s2cloudless")
 
 
-@settings(deadline=None)
 @given(fmask, st.floats(0, 40), st.sampled_from([(), ("all",)]))
 def test_erosion_only_takes_labels_away(stored: UInt8, erode_m: float, failings: tuple[str, ...]) -> None:
     whole = import_mask(stored, "fmask", failings=failings, pixel_m=(10, 10))

@@ -61,7 +61,7 @@ grids = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(grids, st.floats(3_000, 40_000), st.integers(0, 9))
 def test_every_place_of_a_chip_is_on_the_chips_side(grid: Grid, block_m: float, seed: int) -> None:
     split = Split(block_m=block_m, gap_m=0.0, shares=(0.5, 0.25, 0.25), seed=seed)
@@ -72,7 +72,7 @@ def test_every_place_of_a_chip_is_on_the_chips_side(grid: Grid, block_m: float, 
     assert {block_at(*place, block_m) for place in ground_of(grid, CHIP)} <= blocks_under(grid, CHIP, split)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.floats(2.9, 3.1),
     st.floats(44.9, 45.1),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -144,7 +144,6 @@ def test_every_value_that_fits_in_the_bits_is_read(name: str) -> None:
     assert possible.max() < 1 << len(CLASS_NAMES)
 
 
-@settings(deadline=None)
 @given(name=st.sampled_from(sorted(PROCESSORS)), data=st.data())
 def test_the_class_is_one_of_those_that_are_possible(name: str, data: st.DataObject) -> None:
     product = PROCESSORS[name]

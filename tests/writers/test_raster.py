@@ -120,7 +120,7 @@ def test_an_affine_without_a_reference_system_is_kept(tmp_path: Path) -> None:
         assert tuple(source.transform)[:6] == grid.transform
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(1, 199), max_size=6))
 def test_rows_do_not_depend_on_how_they_come(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
     folder = tmp_path_factory.mktemp("rows")

@@ -84,7 +84,7 @@ def test_the_least_is_a_class_map_alone(make: Make, options: OutputOptions) -> N
     assert (outputs.item, outputs.style, outputs.quicklook, outputs.probabilities) == (None,) * 4
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     shape=st.tuples(st.integers(8, 70), st.integers(8, 70)),
     cuts=st.lists(st.integers(1, 69), max_size=6),

@@ -30,6 +30,7 @@ from undercast.model_spec import ModelSpec
 from undercast.models.package import DEFAULT_MODEL
 from undercast.prediction import Strip
 from undercast.radiometry import BRIGHTEST, Scaling, observe
+from undercast.readers.layers import unit_of
 from undercast.scaling.batch import WORKERS, at_once, taking_turns
 from undercast.scene import Scene, scene_from_array
 from undercast.types import NODATA, Float32, Precision, UInt8
@@ -318,7 +319,13 @@ def _grid(profile: Mapping[str, Any], shape: tuple[int, int]) -> Grid:
         return Grid(shape=shape)
     known = CRS.from_user_input(crs)
     a, b, c, d, e, f = (float(value) for value in tuple(transform)[:6])
-    return Grid(shape=shape, transform=(a, b, c, d, e, f), crs=known.to_wkt(), geographic=known.is_geographic)
+    return Grid(
+        shape=shape,
+        transform=(a, b, c, d, e, f),
+        crs=known.to_wkt(),
+        geographic=known.is_geographic,
+        unit_m=unit_of(known),
+    )
 
 
 def _target(scene: Path, output_dir: str | Path | None) -> Path:

@@ -11,6 +11,7 @@ from functools import cache
 from undercast.errors import UsageError
 from undercast.inference.sliding import SlidingPlan, plan_windows
 from undercast.model_spec import ModelSpec
+from undercast.types import FEW_PIXELS
 
 ORDINARY_BYTES = 800_000_000
 """Budget where nobody names one: what masking a Sentinel-2 tile on a laptop may take."""
@@ -87,7 +88,7 @@ def fitted_plan(
     squares = [
         plan_windows(spec, shape, window=side, overlap=own.overlap)
         for side in sides
-        if side > own.overlap and side >= spec.window / 2
+        if side > own.overlap and side >= max(spec.window / 2, FEW_PIXELS)
     ]
     plans = [
         replace(high, window=(high.window[0], wide.window[1]), col_starts=wide.col_starts)

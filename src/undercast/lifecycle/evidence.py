@@ -232,6 +232,15 @@ def _check_model(report: Report, candidate: Candidate, file: Path) -> None:
             f" {wanted['version']}. Evaluate this package: undercast evaluate MODEL --data DATA -o REPORT"
         )
         raise TransitionError(msg)
+    spec, options = candidate.package.spec, predictor.get("options")
+    point = (options.get("thresholds"), options.get("aggregation")) if isinstance(options, Mapping) else (None, None)
+    if point != (dict(spec.thresholds), spec.aggregation):
+        msg = (
+            f"report {file}: expected one at the operating point that masks are made at (thresholds"
+            f" {dict(spec.thresholds) or 'none'}, {spec.aggregation}), got {point[0]}, {point[1]}."
+            " Evaluate without --preset, --threshold and --aggregation, or change the package: undercast calibrate"
+        )
+        raise TransitionError(msg)
 
 
 def _check_scenes(report: Report, met: Met, file: Path) -> None:

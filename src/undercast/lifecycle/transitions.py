@@ -124,6 +124,9 @@ def check_same_life(life: Life, candidate: Candidate) -> None:
             " Give changed weights a version of their own."
         )
         raise TransitionError(msg)
+    if recorded is not None and found["version"] != known["version"]:
+        msg = f"expected {known['id']} {known['version']} or a new version, got {found['version']}, which it replaced."
+        raise TransitionError(msg)
     if life.state in FIXED and found["version"] != known["version"]:
         msg = (
             f"expected {known['id']} {known['version']}, which is in {life.state}, got version {found['version']}."

@@ -58,6 +58,8 @@ def opened(mask: Bool, half_widths: tuple[int, ...], unknown: Bool) -> Bool:
         unknown: Pixels without data: a disc may lie on them, and outside the array, so that nothing is lost at the edge
             of the data.
     """
-    room = mask | unknown
+    reach = (len(half_widths) // 2, max(half_widths))
+    room = np.pad(mask | unknown, [(px, px) for px in reach], constant_values=True)
     eroded = ~dilated(~room, half_widths)
-    return dilated(eroded, half_widths) & mask
+    inside = tuple(slice(px, px + side) for px, side in zip(reach, mask.shape, strict=True))
+    return np.asarray(dilated(eroded, half_widths)[inside] & mask, np.bool_)

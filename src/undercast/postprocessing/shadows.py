@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from undercast.classes import CLOUD_SHADOW, THICK_CLOUD, THIN_CLOUD
 from undercast.errors import UsageError
-from undercast.grids import METERS_PER_DEGREE, Grid
+from undercast.grids import Grid
 from undercast.postprocessing.morphology import dilated, disc
 from undercast.scene import SunAngles
 from undercast.types import NODATA, Bool, Float32, UInt8
@@ -61,9 +61,8 @@ def sun_ray(sun: SunAngles, grid: Grid, pixel_m: tuple[float, float]) -> SunRay:
     if grid.crs is None:
         return SunRay(rows_per_m=-north / height, cols_per_m=east / width, tangent=tangent, pixel_m=pixel_m)
     a, b, _, d, e, _ = grid.transform
-    if grid.geographic:
-        east *= math.hypot(a, d) / width
-        north /= METERS_PER_DEGREE
+    x_m, y_m = grid.metres_per_unit
+    east, north = east / x_m, north / y_m
     determinant = a * e - b * d
     return SunRay(
         rows_per_m=(a * north - d * east) / determinant,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
 
 from undercast._optional import require
 from undercast.errors import SceneError
@@ -28,6 +30,7 @@ from undercast.readers.base import (
     skipped_layers,
     unnamed_error,
 )
+from undercast.readers.layers import unit_of
 from undercast.scene import Scene
 from undercast.types import NODATA, Float32, ProductLevel
 from undercast.windows import Window
@@ -346,7 +349,8 @@ def _grid(cube: xr.DataArray) -> Grid:
         shape=(height, width),
         transform=transform,
         crs=crs,
-        geographic=crs is not None and _is_geographic(crs),
+        geographic=(geographic := crs is not None and _is_geographic(crs)),
+        unit_m=1.0 if crs is None or geographic else unit_of(_understood(crs)),
     )
 
 
@@ -371,11 +375,12 @@ def _is_geographic(crs: str) -> bool:
         return True
     if "[" in crs:
         return False
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
+    return bool(_understood(crs).is_geographic)
 
+
+def _understood(crs: str) -> CRS:
     try:
-        return bool(CRS.from_user_input(crs).is_geographic)
+        return CRS.from_user_input(crs)
     except CRSError as error:
         msg = f"array: CRS {crs!r} is not understood ({error}). Give WKT or EPSG:n."
         raise SceneError(msg) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import rasterio
@@ -19,9 +20,22 @@ from undercast.types import Float32
 from undercast.windows import Window
 
 EXTREMES_M = (-9_000.0, 12_000.0)
-"""Range of heights; others are holes that a raster does not declare, such as -9999 and -32768, or the deepest seas."""
+"""Range of heights; others are holes that a raster does not declare, or the deepest seas."""
+HOLES = (-9999, -32768, -32767)
+"""Values that holes have where a raster does not declare them; they are looked for before anything is interpolated."""
+SEARCHED_PX = 1024
+"""Side of what is searched for them, at most, in pixels of the raster or of its overviews."""
 LOOKED_PX = 256
 """Side of what ``known_share`` looks at, at most, in pixels."""
+
+
+@lru_cache(maxsize=16)
+def _hole(source: str) -> float | None:
+    """Find the value that the holes of a raster have which declares none; None where no such value is met."""
+    with rasterio.open(gdal_path(source)) as raster:
+        shape = tuple(min(side, SEARCHED_PX) for side in raster.shape)
+        values = raster.read(1, out_shape=shape, resampling=Resampling.nearest)
+    return next((float(value) for value in HOLES if (values == value).any()), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +90,7 @@ class Elevation:
                     height=height,
                     width=width,
                     resampling=resampling,
+                    src_nodata=_hole(self.source) if raster.nodata is None else raster.nodata,
                     # Beyond the raster there is no elevation, also where the raster declares no nodata.
                     nodata=np.nan,
                     dtype="float32",

@@ -289,6 +289,7 @@ def read_header(source: str) -> RasterHeader:
                 transform=tuple(dataset.transform)[:6],
                 crs=crs.to_wkt() if crs else None,
                 geographic=bool(crs and crs.is_geographic),
+                unit_m=unit_of(crs),
             ),
             dtypes=tuple(dataset.dtypes),
             descriptions=_descriptions(dataset),
@@ -386,6 +387,11 @@ def _reason(error: BaseException) -> str:
     said = error.__cause__ or error
     text = " ".join(str(getattr(said, "errmsg", None) or said).split())
     return f"GDAL says: {text.rstrip('.')}."
+
+
+def unit_of(crs: rasterio.CRS | None) -> float:
+    """Give the length of a CRS's unit in metres; 1 where there is none, or its unit is the degree."""
+    return float(crs.linear_units_factor[1]) if crs and crs.is_projected else 1.0
 
 
 def same_grid(one: Grid, other: Grid) -> bool:

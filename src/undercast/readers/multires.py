@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import rasterio
@@ -120,12 +120,8 @@ def common_grid(headers: Sequence[RasterHeader], resolution: float | None, *, wh
         )
         raise GridError(msg)
     a, b, c, d, e, f = finest.grid.transform
-    return Grid(
-        shape=(int(height), int(width)),
-        transform=(a * factor, b * factor, c, d * factor, e * factor, f),
-        crs=finest.grid.crs,
-        geographic=finest.grid.geographic,
-    )
+    transform = (a * factor, b * factor, c, d * factor, e * factor, f)
+    return replace(finest.grid, shape=(int(height), int(width)), transform=transform)
 
 
 def _same_ground(one: Grid, other: Grid) -> bool:

@@ -19,6 +19,9 @@ BETAS: dict[str, float] = {"balanced": 1.0, "f2": 2.0}
 """Preset -> beta of the F-score that it is chosen for."""
 TRIED = np.arange(0.05, 0.71, 0.05)
 """Thresholds that are tried."""
+ALIKE = 0.002
+"""F-scores that are this near count as one: a few dozen chips do not tell them apart, and a higher threshold calls less
+cloud falsely."""
 KEPT: tuple[frozenset[str], ...] = (
     frozenset(COMMON_WAVELENGTHS),
     frozenset({"green", "red", "nir"}),
@@ -39,7 +42,8 @@ Judge = tuple[nn.Module, Sequence[Chip]]
 def choose_presets(
     judges: Sequence[Judge], names: Sequence[str], band_sets: Sequence[frozenset[str]] = KEPT
 ) -> dict[str, dict[str, float]]:
-    """Choose a threshold on cloud for each preset: the best mean F-score over sources and band sets.
+    """Choose a threshold on cloud for each preset: the highest of those with the best mean F-score over sources and band
+    sets, up to ``ALIKE``.
 
     The sum of all kinds of cloud is held against it, so that two kinds that share the probability do not lose to clear.
     Where a network was trained on its chips, the threshold leans to what it has learnt by heart: hold them out.
@@ -67,7 +71,8 @@ def choose_presets(
     presets = {}
     for name, beta in BETAS.items():
         mean = np.mean([f_beta(found, beta) for found in counts.values()], axis=0)
-        presets[name] = {"cloud": round(float(TRIED[int(np.argmax(mean))]), 2)}
+        best = np.flatnonzero(mean >= mean.max() - ALIKE)
+        presets[name] = {"cloud": round(float(TRIED[best[-1]]), 2)}
     return presets
 
 

@@ -117,7 +117,7 @@ def test_a_template_in_the_layout_of_reben_is_filled(
     assert lint_card(card, [record, properties]) == ()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(KEYS), JSON), st.dictionaries(st.sampled_from(PROPERTIES), JSON), TASKS)
 def test_whatever_a_stranger_recorded_becomes_a_card(
     record: dict[str, Any], properties: dict[str, Any], tasks: object

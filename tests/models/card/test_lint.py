@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.models.card.lint import figures_of, lint_card
@@ -52,7 +52,6 @@ def test_a_placeholder_that_is_left_is_refused() -> None:
     assert codes("AP: <AP_MACRO>\n") == [("placeholder-left", 1)]
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1, exclude_min=True), st.integers(1, 6))
 def test_a_figure_is_known_however_it_is_rounded(value: float, decimals: int) -> None:
     assert lint_card(f"score {value:.{decimals}f}", [{"score": value}]) == ()

@@ -342,7 +342,7 @@ def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
 PLACES = places(make.fdr4vgt_item())[1:]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(place=st.sampled_from(PLACES), junk=st.sampled_from(JUNK))
 def test_any_broken_item_is_read_or_refused_in_one_line(
     tmp_path: Path, place: tuple[str | int, ...], junk: object

@@ -214,7 +214,7 @@ def test_the_published_examples_get_the_verdict_of_the_schemas(schemas: Path, va
         assert bool(errors(lint(item))) == bool(validate(item)), (path, errors(lint(item)), validate(item))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(place=st.sampled_from(places(rich_item())[1:]), junk=st.sampled_from(("remove", *JUNK, 10**400, "9" * 400)))
 def test_any_broken_item_is_judged(place: tuple[str | int, ...], junk: object) -> None:
     for defect in lint(changed(rich_item(), place, junk)):

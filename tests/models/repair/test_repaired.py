@@ -178,7 +178,7 @@ def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
     return [path, *(place for key, entry in inner for place in places(entry, (*path, key)))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(place=st.sampled_from(places(make.fdr4vgt_item())[1:]), junk=st.sampled_from(JUNK))
 def test_any_item_is_repaired_to_a_valid_one_or_refused(place: tuple[str | int, ...], junk: object) -> None:
     item = make.fdr4vgt_item()

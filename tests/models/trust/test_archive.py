@@ -25,7 +25,7 @@ def zipped(records: dict[str, bytes], method: int = zipfile.ZIP_STORED, comment:
     return stored.getvalue()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.dictionaries(names, st.binary(max_size=50), min_size=1, max_size=5), st.booleans())
 def test_what_was_written_is_read(records: dict[str, bytes], packed: bool) -> None:
     opened = open_archive(zipped(records, zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED), origin="x")

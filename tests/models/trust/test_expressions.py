@@ -24,7 +24,7 @@ expressions = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(expressions)
 def test_arithmetic_and_comparisons_of_sizes_pass(text: str) -> None:
     check_expression(text, origin="x")

@@ -67,7 +67,7 @@ def test_numbers_in_another_file_are_found(hide: Callable[[onnx.ModelProto], Non
         check_onnx(model.SerializeToString(), origin="x")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.binary(max_size=64))
 def test_any_bytes_pass_or_are_refused_in_one_line(data: bytes) -> None:
     try:
@@ -76,7 +76,7 @@ def test_any_bytes_pass_or_are_refused_in_one_line(data: bytes) -> None:
         assert "\n" not in str(error)  # noqa: PT017 (bytes that happen to be a network pass)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(7, 200))
 def test_a_network_that_is_cut_short_is_refused(missing: int) -> None:
     data = MAKE.network_bytes(3, 2)

@@ -31,7 +31,7 @@ def nothing_outside(pid: object) -> None:
     pytest.fail(f"refers to {pid}")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(plain)
 def test_plain_values_pass(value: object) -> None:
     check_pickle(pickle.dumps(value, protocol=2), nothing_outside, origin="x")

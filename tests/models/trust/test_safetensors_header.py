@@ -22,13 +22,13 @@ tensors = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(tensors)
 def test_what_the_library_writes_passes(values: dict[str, np.ndarray]) -> None:
     check_safetensors(save(values, metadata={"made": "here"}), origin="x")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(tensors, st.integers(1, 40))
 def test_a_file_that_is_cut_short_is_refused(values: dict[str, np.ndarray], missing: int) -> None:
     data = save({**values, "last": np.ones(16, np.float32)})

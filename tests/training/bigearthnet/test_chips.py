@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.errors import LabelError, TrainingError
@@ -60,7 +60,6 @@ def test_whole_codes_stay_and_remainders_of_none_are_refused() -> None:
         KNOWN.of_codes(whole_codes(np.array([200], np.uint8), KNOWN))
 
 
-@settings(deadline=None)
 @given(st.integers(10, 200), st.integers(3, 10), st.integers(1, 4), st.integers(1, 4), st.integers(0, 9))
 def test_blocks_of_neighbours_have_one_split(patches: int, blocks: int, validation: int, test: int, seed: int) -> None:
     plan = BlockPlan(blocks=blocks, validation=validation, test=test, seed=seed)

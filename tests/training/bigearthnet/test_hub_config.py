@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.classifier_spec import CHANNEL_ORDERS
@@ -92,7 +92,6 @@ def test_unknown_orders_and_configurations_are_refused() -> None:
             channels_of(config, name)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([(order, name) for order, known in CHANNEL_ORDERS.items() for name in known]))
 def test_every_configuration_is_found_by_its_name(pair: Any) -> None:
     order, name = pair

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
@@ -22,7 +22,6 @@ def test_a_band_of_60_m_is_repeated() -> None:
     assert plane.dtype == np.float32
 
 
-@settings(deadline=None)
 @given(st.sampled_from([20, 60, 120]), st.sampled_from(["nearest", "bilinear", "bicubic"]))
 def test_a_constant_stays_constant(side: int, interpolation: Any) -> None:
     got = stack({"B05": np.full((side, side), 77, np.uint16)}, ["B05"], interpolation=interpolation)

@@ -52,7 +52,7 @@ def test_a_label_that_a_resample_lacks_keeps_its_figure() -> None:
     assert resampled_scores(logits, truth, without)["AP_macro"][0] == pytest.approx((1 + 1 / 3) / 2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(arrays(np.float32, 8, elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])), arrays(np.bool_, 8))
 def test_figures_lie_in_0_to_1_and_order_is_of_no_matter(scored: Any, truth: Any) -> None:
     counts = np.ones((1, 8))

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.training.bigearthnet.hub_config import HubConfig
@@ -22,7 +22,6 @@ def closed_form(step: int, highest: float, warmup: int, steps: int) -> float:
     return end + 0.5 * (highest - end) * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
-@settings(deadline=None)
 @given(st.integers(2, 50), st.integers(51, 400), st.floats(1e-5, 1e-1))
 def test_every_step_has_the_rate_of_the_closed_form(warmup: int, steps: int, highest: float) -> None:
     plan = Schedule(highest=highest, warmup=warmup, steps=steps)

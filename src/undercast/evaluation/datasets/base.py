@@ -19,6 +19,7 @@ from undercast.errors import EvaluationError, GridError, SceneError, SensorError
 from undercast.evaluation.references import check_codes
 from undercast.grids import Grid
 from undercast.radiometry import Scaling
+from undercast.readers.layers import unit_of
 from undercast.readers.mtl import read_mtl
 from undercast.scene import Scene, scene_from_array
 from undercast.sensors import load_sensor
@@ -83,6 +84,7 @@ def read_raster(path: Path) -> tuple[NDArray[Any], Grid]:
                     transform=tuple(raster.transform)[:6],
                     crs=raster.crs.to_wkt() if raster.crs else None,
                     geographic=bool(raster.crs and raster.crs.is_geographic),
+                    unit_m=unit_of(raster.crs),
                 )
                 return raster.read(), grid
     except RasterioError as error:
