@@ -42,10 +42,9 @@ Judge = tuple[nn.Module, Sequence[Chip]]
 def choose_presets(
     judges: Sequence[Judge], names: Sequence[str], band_sets: Sequence[frozenset[str]] = KEPT
 ) -> dict[str, dict[str, float]]:
-    """Choose a threshold on cloud for each preset: the highest of those with the best mean F-score over sources and band
-    sets, up to ``ALIKE``.
+    """Choose a threshold on cloud for each preset: the best mean F-score over sources and band sets.
 
-    The sum of all kinds of cloud is held against it, so that two kinds that share the probability do not lose to clear.
+    Of those that are as good (``ALIKE``), the highest is taken. The sum of all kinds of cloud is held against it, so that two kinds that share the probability do not lose to clear.
     Where a network was trained on its chips, the threshold leans to what it has learnt by heart: hold them out.
 
     Args:
