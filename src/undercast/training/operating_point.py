@@ -44,8 +44,9 @@ def choose_presets(
 ) -> dict[str, dict[str, float]]:
     """Choose a threshold on cloud for each preset: the best mean F-score over sources and band sets.
 
-    Of those that are as good (``ALIKE``), the highest is taken. The sum of all kinds of cloud is held against it, so that two kinds that share the probability do not lose to clear.
-    Where a network was trained on its chips, the threshold leans to what it has learnt by heart: hold them out.
+    Of those that are as good (``ALIKE``), the highest is taken. The sum of all kinds of cloud is held against it, so
+    that two kinds that share the probability do not lose to clear. Where a network was trained on its chips,
+    the threshold leans to what it has learnt by heart: hold them out.
 
     Args:
         judges: Networks with real or simulated chips; those with labels that are not trusted, and sources without any
