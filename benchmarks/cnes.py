@@ -37,7 +37,7 @@ from undercast.training.bank import terrain_of
 from undercast.training.chips import Chip, arrange, read_chips, read_manifest, to_stored
 from undercast.training.loop import Pools, train
 from undercast.training.networks import build
-from undercast.training.operating_point import chip_probabilities, f_beta
+from undercast.training.operating_point import chip_probabilities, choose_presets, f_beta
 from undercast.training.processor_like import fmask_like, is_cloud, maja_like, weak_sets
 from undercast.training.recipe import DataPlan, Recipe, fill_plan, read_table, recipe_of
 from undercast.training.run import spec_of
@@ -52,8 +52,6 @@ SOURCE, TARGETS = "sentinel-2a-msi", ("spot-4-hrvir", "spot-5-hrg")
 LANDSAT, LANDSAT_7 = "l8biome_lkpeng", "ukis_csmask"
 RELIEF = 0.1
 """Mean slope from which a scene counts as relief, rise over run: 6 degrees."""
-TRIED = np.concatenate([np.arange(0.01, 0.05, 0.01), np.arange(0.05, 0.71, 0.05)])
-"""Thresholds that are tried."""
 PARTS = 4
 """Parts of the real scene along each side, over which its intervals are drawn."""
 
@@ -179,18 +177,11 @@ def weak_chips(seen: Sequence[View], *, target: bool = False) -> list[Chip]:
 
 def judged(name: str, network: nn.Module, tune: Sequence[Chip], test: Sequence[Chip]) -> Row:
     """Score a network at the threshold that is best for F2 on other scenes."""
-    scores = [
-        f_beta(np.sum(found, axis=0), 2.0) for found in zip(*(_at_each(network, chip) for chip in tune), strict=True)
-    ]
-    threshold = float(TRIED[int(np.argmax(scores))])
+    names = [str(place) for place in range(len(test[0].stored))]
+    threshold = choose_presets([(network, tune)], names, (frozenset(names),))["f2"]["cloud"]
     counts = np.array([list(_counts(network, chip, threshold)) for chip in test])
     log.info("%s: threshold %.2f, F2 %.4f", name, threshold, f_beta(counts[:, 0].sum(axis=0), 2.0))
     return Row(name=name, cloud=counts[:, 0], shadow=counts[:, 1])
-
-
-def _at_each(network: nn.Module, chip: Chip) -> list[NDArray[np.int64]]:
-    cloud = chip_probabilities(network, chip, [True] * len(chip.stored))[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0)
-    return [confusion(cloud >= threshold, chip.possible) for threshold in TRIED]
 
 
 def _counts(network: nn.Module, chip: Chip, threshold: float) -> Iterator[NDArray[np.int64]]:
