@@ -114,6 +114,14 @@ def test_a_head_that_the_ledger_has_not_tells_that_it_was_cut(cli: Cli, model: P
     assert "cut or written anew" in refused(cli("life", "status", "--ledger", ledger, "--head", "ab" * 32))
 
 
+def test_the_page_does_not_take_the_ledgers_place(cli: Cli, model: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "life.jsonl"
+    cli("life", "begin", model, "--ledger", ledger)
+    before = ledger.read_bytes()
+    assert "another file for the page" in refused(cli("life", "page", "--ledger", ledger, "-o", ledger), status=2)
+    assert ledger.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -98,6 +98,7 @@ def test_real_chips_are_shown_as_the_sensor_sees_them(cli: Callable[..., Result]
     make = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "data" / "chips" / "make.py")))
     make.write_folder(tmp_path / "from")
     arguments = ("simulate", "--from", tmp_path / "from", "--to", "spot-5-hrg", "-o", tmp_path / "to")
+    assert "leave out --size, --overwrite" in cli(*arguments, "--size", "64", "--overwrite").stderr
     result = cli(*arguments)
     assert result.exit_code == 1
     assert "expected a chip with the bands of spot-5-hrg, got none" in result.stderr

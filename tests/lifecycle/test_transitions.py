@@ -90,6 +90,17 @@ def test_a_version_that_was_replaced_does_not_come_back(workshop: Workshop) -> N
         promote(workshop.ledger, first, before, by="Ada")
 
 
+def test_a_version_keeps_the_record_of_its_training(workshop: Workshop) -> None:
+    chips = workshop.chips("a")
+    package = workshop.package(trained={"a.npz": file_hash(next(chips.glob("*.npz")))})
+    begin(workshop.ledger, package, by="Ada")
+    package.rename(workshop.folder / "old")
+    cleaned = workshop.package()
+    evidence = Evidence(report=workshop.report(cleaned, chips), gate=workshop.gate("gate", [KEPT]))
+    with pytest.raises(TransitionError, match="record of its training data"):
+        promote(workshop.ledger, cleaned, evidence, by="Ada")
+
+
 def test_a_report_of_another_operating_point_passes_no_gate(workshop: Workshop) -> None:
     package, gate = workshop.package(), workshop.gate("gate", [KEPT])
     begin(workshop.ledger, package, by="Ada")

@@ -15,7 +15,7 @@ from undercast.models.package import read_package
 from undercast.scene import scene_from_array
 from undercast.sensors import load_sensor
 from undercast.training import loop
-from undercast.training.adapt import Adaptation, AdaptOptions, adapt, recipe_of
+from undercast.training.adapt import Adaptation, AdaptOptions, _both, adapt, recipe_of
 from undercast.training.adaptation import plan_adaptation
 from undercast.training.recipe import Recipe
 from undercast.training.run import Places, run
@@ -84,6 +84,27 @@ def test_real_chips_are_used_where_they_have_the_bands(
     assert "human.npz" in record["data_sha256"]
     with pytest.raises(TrainingError, match="expected a labelled chip with green, red, nir, swir16, got none"):
         adapt(starter, "spot-5-hrg", tmp_path / "none", data=chips, options=QUICK)
+
+
+def test_a_sensor_with_a_band_that_nothing_is_near_is_judged_by_the_bands_that_are_used(
+    starter: Path, tmp_path: Path
+) -> None:
+    made = adapt(starter, "landsat-8-oli", tmp_path / "a", options=AdaptOptions(steps=0, scenes=4, size=64))
+    assert "pan" in {band.common_name for band in made.plan.sensor.bands}
+    assert made.figures["scenes"] == 2
+
+
+def test_what_was_adapted_is_not_adapted_again(adapted: Adaptation, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="was adapted from tiny already"):
+        adapt(adapted.package, "spot-4-hrvir", tmp_path / "b", options=QUICK)
+
+
+def test_files_of_one_name_that_were_met_stay_two() -> None:
+    assert _both({"a.npz": "1" * 64}, {"a.npz": "2" * 64, "b.npz": "3" * 64}) == {
+        "a.npz": "1" * 64,
+        "a.npz#22222222": "2" * 64,
+        "b.npz": "3" * 64,
+    }
 
 
 def test_an_existing_package_and_an_unknown_sensor_are_refused_first(starter: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,8 +63,24 @@ def test_pools_hold_each_kind_of_chip_and_the_hashes_of_the_files_used(
 def test_a_folder_without_labels_or_clear_images_is_refused(recipe: Recipe, chips: Path) -> None:
     sources = ("drawn_l8", "drawn_s2", "drawn_weak", "drawn_clear", "drawn_holed")
     nothing = replace(recipe, data=replace(recipe.data, leave_out=sources))
-    with pytest.raises(TrainingError, match="holds 0 labelled chips and 0 clear images: both are needed"):
+    with pytest.raises(TrainingError, match="holds no labelled chip with the bands of the recipe"):
         make_pools(nothing, chips)
+
+
+def test_without_a_clear_image_no_clouds_are_simulated_on_real_ground(recipe: Recipe, chips: Path) -> None:
+    labelled = ("drawn_s2", "drawn_clear", "drawn_holed")
+    pools = make_pools(replace(recipe, data=replace(recipe.data, leave_out=labelled)), chips)
+    assert pools.real
+    assert not pools.on_real
+    assert pools.simulated
+
+
+def test_what_a_chip_was_made_from_counts_as_met(recipe: Recipe, chips: Path, tmp_path: Path) -> None:
+    shutil.copytree(chips, tmp_path / "chips")
+    rows = json.loads((chips / "manifest.json").read_text("utf-8"))
+    rows = [row | {"made_from": {"file": row["file"], "sha256": "ab" * 32}} for row in rows]
+    (tmp_path / "chips" / "manifest.json").write_text(json.dumps(rows), "utf-8")
+    assert "ab" * 32 in make_pools(recipe, tmp_path / "chips").hashes.values()
 
 
 def test_a_batch_depends_on_the_seed_and_its_number_alone(recipe: Recipe, pools: Pools) -> None:
@@ -123,8 +140,13 @@ def test_a_checkpoint_of_another_recipe_is_refused(
     recipe: Recipe, pools: Pools, unbroken: tuple[Trained, Path]
 ) -> None:
     other = replace(recipe, optimise=replace(recipe.optimise, learning_rate=0.5))
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt is of another recipe\. Give another --work folder"):
+    match = r"checkpoint\.pt is of another recipe, other data or other first weights"
+    with pytest.raises(TrainingError, match=match):
         train(other, pools, unbroken[1])
+    with pytest.raises(TrainingError, match=match):
+        train(recipe, replace(pools, hashes={"other.npz": "0" * 64}), unbroken[1])
+    with pytest.raises(TrainingError, match=match):
+        train(recipe, pools, unbroken[1], initial=unbroken[0].network)
 
 
 def test_a_checkpoint_is_kept_at_each_validation_also_between_log_lines(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from undercast.bands import band_from_name
 from undercast.errors import BandError, OutputExistsError, TrainingError
-from undercast.evaluation.manifest import manifest_references
+from undercast.evaluation.manifest import file_hash, manifest_references
 from undercast.sensors import Sensor, load_sensor, parse_sensor
 from undercast.training.chips import read_chips
 from undercast.training.recipe import Recipe
@@ -68,6 +69,8 @@ def test_a_folder_becomes_a_folder_that_training_and_evaluation_read(
     human = next(row for row in rows if row["file"] == "human.npz")
     assert (human["sensor"], human["gsd_m"]) == ("quiet", 60.0)
     assert len(human["made_from"]["sha256"]) == 64
+    assert human["sha256"] == file_hash(made.folder / "human.npz")
+    assert human["common_names"] == ["red", "nir08"]
     read = {chip.name: chip for chip in read_chips(made.folder, recipe.bands)}
     assert read["human.npz"].possible.shape == tuple(side // 2 for side in make.mask().shape)
     assert (read["human.npz"].possible == 2).any()
@@ -75,6 +78,18 @@ def test_a_folder_becomes_a_folder_that_training_and_evaluation_read(
     assert transfer(chips, sensor(60.0, "red", "nir08"), tmp_path / "b").made == made.made
     for name in made.made:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_elevation_and_sun_go_along(chips: Path, tmp_path: Path) -> None:
+    shutil.copytree(chips, tmp_path / "from")
+    with np.load(chips / "human.npz") as stored:
+        arrays = dict(stored)
+    dem = np.repeat(np.arange(arrays["bands"].shape[2], dtype=np.float32)[None], arrays["bands"].shape[1], axis=0)
+    np.savez(tmp_path / "from" / "human.npz", **arrays, dem=dem, sza=np.float32(30.0), saa=np.float32(150.0))
+    made = transfer(tmp_path / "from", sensor(60.0, "red", "nir08"), tmp_path / "to")
+    with np.load(made.folder / "human.npz") as seen:
+        assert (float(seen["sza"]), float(seen["saa"])) == (30.0, 150.0)
+        np.testing.assert_allclose(seen["dem"][0, :3], [0.5, 2.5, 4.5])
 
 
 def test_what_lacks_a_band_is_left_out_and_named(chips: Path, tmp_path: Path) -> None:

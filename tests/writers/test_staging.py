@@ -49,6 +49,16 @@ def test_a_place_where_no_folder_can_be_made_is_an_output_error_of_one_line(tmp_
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "work.txt").write_text("years")
+    with staging(tmp_path, "a") as stage:
+        (stage / "a").write_text("card")
+        with pytest.raises(OutputError, match="expected a file or nothing"):
+            publish(stage, [tmp_path / "a"])
+    assert (tmp_path / "a" / "work.txt").read_text() == "years"
+
+
 def test_a_full_disk_is_an_output_error_that_names_place_and_reason(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"No space left.* MB free\)") as caught, output_errors(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")

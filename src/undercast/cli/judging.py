@@ -45,7 +45,9 @@ scheme_option = click.option(
 replicates_option = click.option(
     "--replicates", default=1000, show_default=True, type=click.IntRange(min=1), help="Resamples of the intervals."
 )
-seed_option = click.option("--seed", default=0, show_default=True, help="Seed of the intervals.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the intervals."
+)
 unfit_option = click.option(
     "--skip-unfit", is_flag=True, help="Leave out scenes whose bands or values the predictor cannot work with."
 )

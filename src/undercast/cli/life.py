@@ -208,6 +208,9 @@ def page_command(ledger: Path, output: Path) -> None:
     from undercast.lifecycle.states import life_of, missing
     from undercast.reports.life_page import write_life_page
 
+    if output.resolve() == ledger.resolve():
+        msg = f"expected another file for the page than the ledger {ledger}, which it would replace."
+        raise UsageError(msg)
     found = read_ledger(ledger)
     needs = missing(life_of(found), str(ledger))
     click.echo(write_life_page([entry.to_dict() for entry in found.entries], output, needs=needs))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from undercast.cli.app import version
 from undercast.cli.printing import print_json, progress_bar
+from undercast.errors import UsageError
 from undercast.sensors import Sensor, load_sensor
 from undercast.types import FEW_PIXELS, PRODUCT_LEVELS, ProductLevel
 
@@ -72,8 +76,11 @@ def command(
     With --from the images are real: labelled chips of another sensor, seen with the spectral responses, blur,
     ground sample distance, noise and quantisation of this one. The chips that come out are for training and evaluation.
     """
+    if gsd is not None and not math.isfinite(gsd):
+        raise UsageError(f"--gsd: expected metres, got {gsd:g}.")
     chosen = load_sensor(sensor)
     if source is not None:
+        _refuse_unused(click.get_current_context(), ("number", "size", "level", "gsd", "overwrite"))
         _transfer(source, chosen, output, seed=seed, as_json=as_json)
         return
     from undercast.simulation.files import file_names, refuse_existing, write_manifest, write_simulated
@@ -98,6 +105,19 @@ def command(
     manifest = write_manifest(output, scenes, software=software)
     if not as_json:
         click.echo(f"{manifest}  (list of the scenes)")
+
+
+def _refuse_unused(context: click.Context, names: Sequence[str]) -> None:
+    """Refuse options that say something of scenes that are simulated from the ground up.
+
+    Raises:
+        UsageError: If one of them was given.
+    """
+    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        options = {option.name: option.opts[-1] for option in context.command.params}
+        told = ", ".join(str(options[name]) for name in given)
+        raise UsageError(f"--from takes its images as they are: leave out {told}.")
 
 
 def _transfer(source: Path, sensor: Sensor, output: Path, *, seed: int, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections import deque
 from contextlib import suppress
@@ -91,6 +92,8 @@ def _core() -> Any:
 
 @cache
 def _made() -> Any:
+    # OpenVINO tells a server of its use while it is imported, unless this library is away; a mask is nobody's business.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     openvino = require("openvino", extra="openvino", purpose="run networks with OpenVINO")
     # Its first call fills a table, and two threads that make it at once (the first windows of a scene) wait for each
     # other for ever: OpenVINO 2026.4.

@@ -124,6 +124,12 @@ def check_same_life(life: Life, candidate: Candidate) -> None:
             " Give changed weights a version of their own."
         )
         raise TransitionError(msg)
+    if recorded is not None and found["version"] == known["version"] and found["training"] != known["training"]:
+        msg = (
+            f"expected {name} with the record of its training data that the ledger has, got another."
+            " Install the model package again."
+        )
+        raise TransitionError(msg)
     if recorded is not None and found["version"] != known["version"]:
         msg = f"expected {known['id']} {known['version']} or a new version, got {found['version']}, which it replaced."
         raise TransitionError(msg)

@@ -30,6 +30,7 @@ def disc(radius_m: float, pixel_m: tuple[float, float]) -> tuple[int, ...]:
 def dilated(mask: Bool, half_widths: tuple[int, ...]) -> Bool:
     """Mark every pixel that has a marked one within the disc around it; nothing is marked outside the array."""
     height, width = mask.shape
+    half_widths = _within(half_widths, height, width)
     reach = len(half_widths) // 2
     # Marked pixels left of each column: a span holds one where the sums at its two ends differ.
     sums = np.zeros((height, width + 1), np.int32)
@@ -49,6 +50,13 @@ def dilated(mask: Bool, half_widths: tuple[int, ...]) -> Bool:
     return out
 
 
+def _within(half_widths: tuple[int, ...], rows: int, cols: int) -> tuple[int, ...]:
+    """Cut a disc to so many rows and columns on each side of its middle: what is farther lies outside any array."""
+    reach = len(half_widths) // 2
+    kept = min(reach, rows)
+    return tuple(min(half_width, cols) for half_width in half_widths[reach - kept : reach + kept + 1])
+
+
 def opened(mask: Bool, half_widths: tuple[int, ...], unknown: Bool) -> Bool:
     """Keep of a mask what a disc that fits into it covers.
 
@@ -58,6 +66,7 @@ def opened(mask: Bool, half_widths: tuple[int, ...], unknown: Bool) -> Bool:
         unknown: Pixels without data: a disc may lie on them, and outside the array, so that nothing is lost at the edge
             of the data.
     """
+    half_widths = _within(half_widths, 2 * mask.shape[0], 2 * mask.shape[1])
     reach = (len(half_widths) // 2, max(half_widths))
     room = np.pad(mask | unknown, [(px, px) for px in reach], constant_values=True)
     eroded = ~dilated(~room, half_widths)

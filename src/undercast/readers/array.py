@@ -56,6 +56,8 @@ _STORAGE_ATTRS = frozenset(
     | {"long_name", "standard_name", "units", "valid_min", "valid_max", "valid_range"}
 )
 _DEGREES_CRS = re.compile(r"^\s*(GEOGCS|GEOGCRS|GEODCRS)\b", re.IGNORECASE)
+_MAYBE_FEET = re.compile(r"f(oo|ee)t|^[^\[]*$", re.IGNORECASE)
+"""WKT that speaks of feet, and what is no WKT."""
 _SPATIAL_DIMENSIONS = 3
 _EVEN = 1e-3
 """Largest unevenness of coordinates that count as a regular grid, in steps."""
@@ -350,7 +352,7 @@ def _grid(cube: xr.DataArray) -> Grid:
         transform=transform,
         crs=crs,
         geographic=(geographic := crs is not None and _is_geographic(crs)),
-        unit_m=1.0 if crs is None or geographic else unit_of(_understood(crs)),
+        unit_m=1.0 if crs is None or geographic or not _MAYBE_FEET.search(crs) else unit_of(_understood(crs)),
     )
 
 

@@ -25,11 +25,11 @@ from undercast.simulation.sensor import observe
 from undercast.training import calibration
 from undercast.training.adaptation import AdaptationPlan, Adapted, plan_adaptation
 from undercast.training.adaptation_card import SEEN_FIRST, card_of, described
-from undercast.training.bank import BankPlan, make_bank, terrain_of
+from undercast.training.bank import BankPlan, ground_of, make_bank, terrain_of
 from undercast.training.calibration import Calibrated
 from undercast.training.chips import STORED_NODATA, Chip, arrange, to_stored
 from undercast.training.export import to_onnx
-from undercast.training.loop import Pools, make_pools, train
+from undercast.training.loop import MADE_FROM, Pools, make_pools, train
 from undercast.training.operating_point import Judge, chip_probabilities, choose_presets, f_beta
 from undercast.training.recipe import DataPlan, ModelPlan, OptimisePlan, Recipe
 from undercast.training.restore import restore
@@ -128,8 +128,13 @@ def adapt(
         msg = "a model learns what terrain means only in training: expected 1 step or more with terrain, got 0."
         raise UsageError(msg)
     package = read_package(find_package(model))
+    if (before := evaluation_record(package).get("adapted_from")) is not None:
+        first = before.get("id") if isinstance(before, Mapping) else before
+        msg = f"model {package.spec.id!r} was adapted from {first} already. Adapt {first} to {to} instead."
+        raise TrainingError(msg)
     sensor = load_sensor(to)
     plan = plan_adaptation(package.spec, sensor)
+    tuning, judging = _views(package.spec, plan, how)
     original = restore(package, terrain=how.terrain)
     matched = Adapted(original, plan).eval()
     recipe = recipe_of(package, plan, how, to)
@@ -141,7 +146,6 @@ def adapt(
             recipe, pools, work, progress=lambda done, total: tell("training", done, total), initial=matched
         ).network
     tell("judging", 0, 1)
-    tuning, judging = _views(package.spec, plan, how)
     networks = {"original": original, "matched": matched, "adapted": network}
     if recipe.model.terrain:
         networks[WITH_DEM] = network
@@ -158,7 +162,7 @@ def adapt(
         "bands": [described(row) for row in plan.bands],
         "options": asdict(how),
         # What the weights have met before, they have still met.
-        TRAINING_KEY: dict(evaluation_record(package).get(TRAINING_KEY, {})) | pools.hashes,
+        TRAINING_KEY: _both(evaluation_record(package).get(TRAINING_KEY, {}), pools.hashes),
         "calibration": asdict(found),
         "presets": presets,
         "held_out_simulated": figures,
@@ -239,13 +243,18 @@ def _pools(recipe: Recipe, data: Path | None, plan: AdaptationPlan, how: AdaptOp
     if not real:
         msg = f"{data}: expected a labelled chip with {', '.join(recipe.model.bands)}, got none. Leave out --data."
         raise TrainingError(msg)
-    named = {chip.name for chip in real}
-    return replace(
-        pools,
-        real=real,
-        on_real=[chip for chip in pools.on_real if _has_all(chip)],
-        hashes={name: value for name, value in pools.hashes.items() if name in named},
-    )
+    on_real = [chip for chip in pools.on_real if _has_all(chip)]
+    named = {chip.name for chip in real} | {ground_of(chip) for chip in on_real}
+    met = {name: value for name, value in pools.hashes.items() if name.removesuffix(MADE_FROM) in named}
+    return replace(pools, real=real, on_real=on_real, hashes=met)
+
+
+def _both(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Join names and hashes of files; two files of one name stay two."""
+    both = dict(before)
+    for name, value in now.items():
+        both[name if both.get(name, value) == value else f"{name}#{value[:8]}"] = value
+    return both
 
 
 def _has_all(chip: Chip) -> bool:
@@ -255,6 +264,11 @@ def _has_all(chip: Chip) -> bool:
 def _views(spec: ModelSpec, plan: AdaptationPlan, how: AdaptOptions) -> tuple[list[_View], list[_View]]:
     """Simulate scenes that both the first sensor and the other one see; half to tune on, half to judge by."""
     first = load_sensor(SEEN_FIRST)
+    # What it does not use of the sensor need not be seen.
+    places = [plan.sensor.bands.index(band) for band in plan.used]
+    blurs = plan.sensor.optics.psf_scale
+    optics = replace(plan.sensor.optics, psf_scale=tuple(blurs[place] for place in places) if blurs else ())
+    seen_as = replace(plan.sensor, bands=plan.used, optics=optics)
     gsd = float(np.clip(plan.sensor.gsd, FINEST, COARSEST))
     side = min(JUDGED_PX, how.size)
     views = []
@@ -264,7 +278,7 @@ def _views(spec: ModelSpec, plan: AdaptationPlan, how: AdaptOptions) -> tuple[li
         views.append(
             _View(
                 source=_chip(scene, first, [row.band for row in spec.bands], number, rng),
-                target=_chip(scene, plan.sensor, plan.used, number, rng),
+                target=_chip(scene, seen_as, plan.used, number, rng),
                 terrain=terrain_of(scene, rng),
             )
         )

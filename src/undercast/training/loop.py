@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import hashlib
 import json
 import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -34,6 +35,9 @@ from undercast.training.recipe import Recipe
 from undercast.types import Float32, UInt8
 
 logger = logging.getLogger(__name__)
+
+MADE_FROM = "#made_from"
+"""End of the names of files that a chip was made from, among the hashes of what a model has met."""
 
 VALIDATION_SEED = 1_000_003
 """Added to the bank's seed for the simulated chips that are only ever validated on."""
@@ -88,10 +92,14 @@ def make_pools(recipe: Recipe, folder: Path, progress: Callable[[int, int], None
     terrain = bool(recipe.model.terrain)
     real = read_chips(folder, recipe.bands, leave_out=recipe.data.leave_out, terrain=terrain)
     images = read_clear_images(folder, size=recipe.bank.size, leave_out=recipe.data.leave_out)
-    if not real or not images:
-        msg = f"{folder} holds {len(real)} labelled chips and {len(images)} clear images: both are needed."
+    if not real:
+        msg = f"{folder} holds no labelled chip with the bands of the recipe: some are needed."
         raise TrainingError(msg)
-    bank = make_bank(recipe.bank, recipe.bands, images, progress, terrain=terrain)
+    plan = recipe.bank
+    if not images and plan.on_real:
+        logger.warning("%s holds no image that is surely clear: no clouds are simulated on real ground", folder)
+        plan = replace(plan, on_real=0)
+    bank = make_bank(plan, recipe.bands, images, progress, terrain=terrain)
     held = replace(recipe.bank, seed=recipe.bank.seed + VALIDATION_SEED, simulated=VALIDATION_CHIPS, on_real=0)
     used = {chip.name for chip in real} | {image.name for image in images}
     return Pools(
@@ -99,8 +107,18 @@ def make_pools(recipe: Recipe, folder: Path, progress: Callable[[int, int], None
         on_real=[chip for chip in bank if chip.source == "simulated on real"],
         simulated=[chip for chip in bank if chip.source == "simulated"],
         validation=make_bank(held, recipe.bands, (), terrain=terrain),
-        hashes={row["file"]: file_hash(folder / row["file"]) for row in read_manifest(folder) if row["file"] in used},
+        hashes=dict(_hashes(folder, used)),
     )
+
+
+def _hashes(folder: Path, used: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Give name and SHA-256 of the chips that are used, and of those of another sensor that they were made from."""
+    for row in read_manifest(folder):
+        if row["file"] in used:
+            yield row["file"], file_hash(folder / row["file"])
+            origin = row.get("made_from")
+            if isinstance(origin, Mapping) and isinstance(origin.get("sha256"), str):
+                yield f"{row['file']}{MADE_FROM}", origin["sha256"]
 
 
 class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
@@ -213,7 +231,8 @@ def train(
     groups = [{"params": rest, "share": 1.0}, {"params": encoder, "share": plan.encoder_rate}]
     optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     state = {"network": network, "averaged": averaged, "optimiser": optimiser}
-    start, spent = _resume(work, recipe, state)
+    identity = _fingerprint(recipe, pools, initial)
+    start, spent = _resume(work, identity, state)
     loader = DataLoader(Batches(recipe, pools, start), batch_size=None, num_workers=1, prefetch_factor=4)
     began = time.monotonic() - spent
     losses: list[float] = []
@@ -251,7 +270,7 @@ def train(
             if checked:
                 validation = validate(averaged, pools.validation, recipe, device)
                 line |= validation
-                _save(work, recipe, state, (done, time.monotonic() - began))
+                _save(work, identity, state, (done, time.monotonic() - began))
             _append(work / "log.jsonl", line)
     trained = averaged.module.eval().to("cpu")
     validation = validation or validate(averaged, pools.validation, recipe, "cpu")
@@ -317,14 +336,14 @@ def validate(network: nn.Module, chips: Sequence[Chip], recipe: Recipe, device: 
     return {"simulated_cloud_f1": float(scores[0]), "simulated_shadow_f1": float(scores[1])}
 
 
-def _resume(work: Path, recipe: Recipe, state: dict[str, Any]) -> tuple[int, float]:
+def _resume(work: Path, identity: str, state: dict[str, Any]) -> tuple[int, float]:
     """Go on from a checkpoint: its step and the seconds spent until then; 0 and 0 where there is none."""
     path = work / "checkpoint.pt"
     if not path.exists():
         return 0, 0.0
     saved = torch.load(path, weights_only=True)
-    if saved["recipe"] != _fingerprint(recipe):
-        msg = f"{path} is of another recipe. Give another --work folder, or remove it."
+    if saved["recipe"] != identity:
+        msg = f"{path} is of another recipe, other data or other first weights. Remove {work}, or give another --work."
         raise TrainingError(msg)
     for key, value in state.items():
         value.load_state_dict(saved[key])
@@ -332,17 +351,21 @@ def _resume(work: Path, recipe: Recipe, state: dict[str, Any]) -> tuple[int, flo
     return int(saved["step"]), float(saved.get("seconds", 0.0))
 
 
-def _save(work: Path, recipe: Recipe, state: dict[str, Any], spent: tuple[int, float]) -> None:
+def _save(work: Path, identity: str, state: dict[str, Any], spent: tuple[int, float]) -> None:
     """Write a checkpoint under a temporary name, then rename it."""
     path = work / "checkpoint.pt"
     step, seconds = spent
     saved = {key: value.state_dict() for key, value in state.items()}
-    torch.save({"recipe": _fingerprint(recipe), "step": step, "seconds": seconds, **saved}, path.with_suffix(".tmp"))
+    torch.save({"recipe": identity, "step": step, "seconds": seconds, **saved}, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
 
 
-def _fingerprint(recipe: Recipe) -> str:
-    return json.dumps(asdict(recipe), sort_keys=True)
+def _fingerprint(recipe: Recipe, pools: Pools, initial: nn.Module | None) -> str:
+    """Say which run it is: by its recipe, the real data, and the weights that it begins with."""
+    first = hashlib.sha256()
+    for name, value in {} if initial is None else initial.state_dict().items():
+        first.update(name.encode() + value.detach().cpu().numpy().tobytes())
+    return json.dumps([asdict(recipe), pools.hashes, first.hexdigest()], sort_keys=True)
 
 
 def _append(path: Path, line: dict[str, float]) -> None:

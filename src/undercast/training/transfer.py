@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,9 @@ def as_seen(
     mixed[:, ~np.isfinite(reflectance).all(axis=0)] = np.nan
     seen = seen_by(sensor, mixed, sensor.bands, factor)
     missing_pixels = np.isnan(seen).any(axis=0)
-    noisy = observe(np.nan_to_num(seen, nan=0.0), sensor.optics, rng)
+    # A coarser pixel has its point spread already.
+    optics = sensor.optics if factor == 1 else replace(sensor.optics, psf_sigma_px=0.0)
+    noisy = observe(np.nan_to_num(seen, nan=0.0), optics, rng)
     noisy[:, missing_pixels] = np.nan
     return noisy
 
@@ -124,6 +126,13 @@ def coarser_sets(possible: UInt8, factor: int) -> UInt8:
     return np.where(unknown > UNKNOWN, np.uint8(0), values[parts.argmax(axis=0)])
 
 
+def _coarser(elevation: NDArray[Any], factor: int) -> NDArray[np.float32]:
+    """Average an elevation ``(y, x)`` over squares; NaN where one of its pixels is not known."""
+    rows, cols = (side // factor for side in elevation.shape)
+    squares = elevation[: rows * factor, : cols * factor].reshape(rows, factor, cols, factor)
+    return np.asarray(squares.mean(axis=(1, 3)), np.float32)
+
+
 def _transfer_one(
     source: Path, row: dict[str, Any], sensor: Sensor, out: Path, rng: np.random.Generator
 ) -> dict[str, Any]:
@@ -132,6 +141,7 @@ def _transfer_one(
         stored: NDArray[np.int16] = arrays["bands"]
         bands = bands_of(arrays)
         given = {name: arrays[name] for name in ("mask", "possible") if name in arrays}
+        more = {name: arrays[name] for name in ("dem", "sza", "saa") if name in arrays}
     gsd = float(row.get("gsd_m") or sensor.gsd)
     factor = max(1, round(sensor.gsd / gsd))
     if factor > min(LARGEST_FACTOR, *stored.shape[1:]):
@@ -145,11 +155,18 @@ def _transfer_one(
         sets = given["possible"] if "possible" in given else possible_sets(given.get("mask", sets), kind)
     name = Path(str(row["file"])).name
     buffer = io.BytesIO()
-    chip: dict[str, Any] = chip_arrays(seen, sensor.bands, coarser_sets(sets, factor))
+    if "dem" in more:
+        more["dem"] = _coarser(more["dem"], factor)
+    chip: dict[str, Any] = chip_arrays(seen, sensor.bands, coarser_sets(sets, factor), more)
     np.savez_compressed(buffer, **chip)
     place(out / name, buffer.getvalue())
+    values, counts = np.unique(chip["mask"], return_counts=True)
     return row | {
         "file": name,
+        "sha256": file_hash(out / name),
+        "shape": list(chip["bands"].shape),
+        "common_names": [band.common_name for band in sensor.bands],
+        "mask_counts": {str(value): int(count) for value, count in zip(values, counts, strict=True)},
         "sensor": sensor.id,
         "gsd_m": gsd * factor,
         "made_from": {"file": row["file"], "sha256": file_hash(path), "sensor": row.get("sensor")},

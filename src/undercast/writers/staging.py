@@ -152,8 +152,12 @@ def publish(stage: Path, targets: Sequence[Path]) -> None:
         targets: Where the files go; on the staging folder's file system.
 
     Raises:
-        OutputError: If a file cannot be moved.
+        OutputError: If a file cannot be moved, or a folder stands where one is to go.
     """
+    for target in targets:
+        if target.is_dir() and not target.is_symlink() and not (stage / target.name).is_dir():
+            msg = f"expected a file or nothing at {target}, got a folder. Name a file in it."
+            raise OutputError(msg)
     aside = stage / "replaced"
     done: list[Path] = []
     try:
