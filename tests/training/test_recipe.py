@@ -49,6 +49,10 @@ def test_the_recipe_of_the_embedded_model_is_sound() -> None:
         ("on_real", "-1", "[bank]: on_real must be at least 0, got -1."),
         ("size", "16", "[bank]: size must be at least 32 px, got 16."),
         ("leave_out", "[]\nreal = 0.8\non_real = 0.3", "[data]: real and on_real must be shares"),
+        ("crop", "32\n[last]\nsteps = -1", "[last]: steps must be at least 0, got -1."),
+        ("crop", "32\n[last]\nsimulated = 0", "[last]: simulated must be at least 1, got 0."),
+        ("crop", "32\n[last]\nlearning_rate = 0", "[last]: learning_rate must be > 0, got 0."),
+        ("crop", "32\n[last]\nsteps = 1\nseed = 0", "[last]: seed must be another one than that of [bank], got 0"),
         ("crop", "40", "[augment]: crop must be a multiple of 32 px, got 40."),
         ("crop", "32\nsmallest = 2.0", "[augment]: smallest must be > 0 and at most largest, got 2."),
     ],
@@ -64,7 +68,9 @@ def test_each_wrong_value_is_named(make: SimpleNamespace, tmp_path: Path, key: s
 def test_an_unknown_table_is_refused(make: SimpleNamespace, tmp_path: Path) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(make.RECIPE + "\n[optimize]\nsteps = 3\n", "utf-8")
-    with pytest.raises(TrainingError, match=r"unknown tables optimize\. Known: augment, bank, data, model, optimise"):
+    with pytest.raises(
+        TrainingError, match=r"unknown tables optimize\. Known: augment, bank, data, last, model, optimise"
+    ):
         read_recipe(path)
 
 

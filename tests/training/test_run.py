@@ -6,17 +6,20 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 
 from undercast.errors import OutputExistsError, TrainingError, UsageError
 from undercast.model_spec import ModelSpec
 from undercast.models.package import read_package
-from undercast.training import loop
-from undercast.training.chips import file_hash
-from undercast.training.recipe import Recipe
+from undercast.training import bank, loop
+from undercast.training.bank import BankPlan
+from undercast.training.chips import Chip, file_hash
+from undercast.training.recipe import LastPlan, Recipe
 from undercast.training.run import Places, run, spec_of
 
 
@@ -106,6 +109,37 @@ def test_folds_are_trained_from_the_same_start_judged_by_what_they_have_not_seen
     for preset in ("balanced", "f2"):
         assert record["held_out"][preset]["clear"]["scenes"] == 2
         assert "drawn_l8: all" in record["held_out"][preset]["labelled"]
+
+
+def test_in_a_last_stage_every_network_goes_on_at_its_rate_on_chips_of_its_own_seed(
+    recipe: Recipe, chips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "VALIDATION_CHIPS", 2)
+    simulated = []
+    make = bank.make_bank
+
+    def told(plan: BankPlan, *args: Any, **kwargs: Any) -> list[Chip]:
+        simulated.append((plan.seed, plan.simulated))
+        return make(plan, *args, **kwargs)
+
+    monkeypatch.setattr(loop, "make_bank", told)
+    last = LastPlan(steps=3, fold_steps=2, learning_rate=1e-5, warmup=0, seed=7, simulated=2)
+    staged = replace(recipe, data=replace(recipe.data, folds=2, fold_steps=2), last=last)
+    work = tmp_path / "work"
+    package = run(staged, chips, Places(package=tmp_path / "one", work=work))
+    assert (7, 2) in simulated
+    for name, steps in (("all", 3), ("fold-1", 2), ("fold-2", 2)):
+        first, second = (
+            torch.load(folder / name / "checkpoint.pt", weights_only=True)["network"]
+            for folder in (work, work / "last")
+        )
+        changed = max(float((second[key] - first[key]).abs().max()) for key in first if first[key].is_floating_point())
+        assert changed > 0
+        (line,) = (work / "last" / name / "log.jsonl").read_text("utf-8").splitlines()
+        assert json.loads(line)["step"] == steps
+        assert json.loads(line)["rate"] <= 1e-5
+    record = json.loads((package / "evaluation.json").read_text("utf-8"))
+    assert record["recipe"]["last"]["steps"] == 3
 
 
 def test_an_ensemble_without_folds_is_refused(recipe: Recipe, tmp_path: Path) -> None:

@@ -102,6 +102,26 @@ class OptimisePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastPlan:
+    """A last stage: every network goes on at a low rate with simulated chips that it has not seen."""
+
+    steps: int = 0
+    """Steps of the network of all scenes; 0: no such stage."""
+    fold_steps: int = 0
+    """Steps of those of the folds; as many as of the one of all scenes unless given."""
+    learning_rate: float = 6e-4
+    """Highest learning rate."""
+    warmup: int = 100
+    """Steps of linear warm-up before the cosine."""
+    seed: int = 1
+    """Seed of the chips and of the batches; another one than the seed of the bank."""
+    simulated: int = 1
+    """Chips simulated from the ground up."""
+    on_real: int = 0
+    """Chips with simulated clouds on real backgrounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A training run."""
 
@@ -115,6 +135,8 @@ class Recipe:
     """Real chips."""
     augment: AugmentPlan = field(default_factory=AugmentPlan)
     """Variation of chips."""
+    last: LastPlan = field(default_factory=LastPlan)
+    """The last stage."""
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -172,6 +194,7 @@ def recipe_of(table: Mapping[str, Any]) -> Recipe:
         bank=fill_plan(BankPlan, table.get("bank", {}), "bank"),
         data=fill_plan(DataPlan, table.get("data", {}), "data"),
         augment=fill_plan(AugmentPlan, table.get("augment", {}), "augment"),
+        last=fill_plan(LastPlan, table.get("last", {}), "last"),
     )
     _check_bands(recipe.model)
     for fine, told in _conditions(recipe):
@@ -227,6 +250,14 @@ def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
     yield data.folds >= 0 and data.folds != 1, f"[data]: folds must be 0 or at least 2, got {data.folds}."
     yield data.fold_steps >= 0, f"[data]: fold_steps must be at least 0, got {data.fold_steps}."
     yield optimise.pretrain_steps >= 0, f"[optimise]: pretrain_steps must be at least 0, got {optimise.pretrain_steps}."
+    last = recipe.last
+    for key in ("steps", "fold_steps", "warmup", "on_real"):
+        value = getattr(last, key)
+        yield value >= 0, f"[last]: {key} must be at least 0, got {value}."
+    yield last.simulated >= 1, f"[last]: simulated must be at least 1, got {last.simulated}."
+    yield last.learning_rate > 0, f"[last]: learning_rate must be > 0, got {last.learning_rate:g}."
+    told = f"[last]: seed must be another one than that of [bank], got {last.seed} twice: chips would not be new."
+    yield not last.steps or last.seed != bank.seed, told
     window = recipe.model.window
     fine = window >= 2 * MULTIPLE and window % MULTIPLE == 0
     yield fine, f"[model]: window must be a multiple of {MULTIPLE} px, at least {2 * MULTIPLE}, got {window}."

@@ -64,7 +64,8 @@ def run(
     """Train the model of a recipe and write its package.
 
     First on simulated chips alone where the recipe says so; from there once without each fold of the real scenes, which
-    the calibration and the operating points are found on, and once with all of them, which gives the weights.
+    the calibration and the operating points are found on, and once with all of them, which gives the weights. Where the
+    recipe has a last stage, each of these goes on at its rate on chips of its seed.
 
     Args:
         recipe: What to train.
@@ -93,7 +94,7 @@ def run(
     tell = progress or (lambda _what, _done, _total: None)
     pools = make_pools(recipe, data, lambda done, total: tell("simulating", done, total))
     work = places.work or places.package.with_name(f"{places.package.name}.work")
-    trained, judges = _train_all(recipe, pools, work, device=device, jobs=jobs, tell=tell)
+    trained, judges = _train_all(recipe, pools, data, work, _How(device=device, jobs=jobs, tell=tell))
     tell("exporting", 0, 1)
     judges, record = _judge(recipe, pools, trained, judges)
     package = _write(places.package, recipe, data, {recipe.model.id: judges[-1][0]}, record)
@@ -112,9 +113,16 @@ def run(
     return package
 
 
-def _train_all(
-    recipe: Recipe, pools: Pools, work: Path, *, device: str, jobs: int, tell: Progress
-) -> tuple[Trained, list[Judge]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """How networks are trained."""
+
+    device: str
+    jobs: int
+    tell: Progress
+
+
+def _train_all(recipe: Recipe, pools: Pools, data: Path, work: Path, how: _How) -> tuple[Trained, list[Judge]]:
     """Train the network, and one without each fold.
 
     Returns:
@@ -133,29 +141,65 @@ def _train_all(
             alone,
             pools,
             work / "pretrain",
-            device=device,
-            progress=lambda done, total: tell("training on simulated chips", done, total),
+            device=how.device,
+            progress=lambda done, total: how.tell("training on simulated chips", done, total),
         ).network
     if initial is not None:
         pools = mine(pools, initial)
     folds = split(pools.real, recipe.data.folds) if recipe.data.folds else ()
-    runs = [_Run(what="training", recipe=recipe, pools=pools, work=work / "all")]
-    for number, names in enumerate(folds, start=1):
-        steps = recipe.data.fold_steps or plan.steps
-        runs.append(
-            _Run(
-                what=f"training without fold {number} of {len(folds)}",
-                recipe=replace(recipe, optimise=replace(plan, seed=plan.seed + number, steps=steps)),
-                pools=without(pools, names),
-                work=work / f"fold-{number}",
-            )
-        )
-    if jobs > 1:
-        side_by_side([partial(_train_one, run, initial, device) for run in runs], jobs)
-    trained, *others = (_train_one(run, initial, device, tell) for run in runs)
+    runs = _runs(recipe, pools, folds, work, recipe.data.fold_steps or plan.steps)
+    networks = _train_each(runs, [initial] * len(runs), how)
+    if recipe.last.steps:
+        going_on = _last_of(recipe)
+        fresh = make_pools(going_on, data, lambda done, total: how.tell("simulating", done, total))
+        pools = replace(fresh, real=pools.real, validation=pools.validation)
+        runs = _runs(going_on, pools, folds, work / "last", recipe.last.fold_steps or recipe.last.steps)
+        further = _train_each(runs, [one.network for one in networks], how)
+        networks = [replace(b, seconds=a.seconds + b.seconds) for a, b in zip(networks, further, strict=True)]
+    trained, *others = networks
     judges: list[Judge] = [(fold.network, only(pools, names)) for fold, names in zip(others, folds, strict=True)]
     judges.append((trained.network, pools.validation if folds else [*pools.real, *pools.validation]))
     return trained, judges
+
+
+def _last_of(recipe: Recipe) -> Recipe:
+    """Give the recipe of the last stage: its own chips, batches, steps and rate."""
+    last = recipe.last
+    return replace(
+        recipe,
+        bank=replace(recipe.bank, seed=last.seed, simulated=last.simulated, on_real=last.on_real),
+        optimise=replace(
+            recipe.optimise, seed=last.seed, steps=last.steps, learning_rate=last.learning_rate, warmup=last.warmup
+        ),
+    )
+
+
+def _runs(
+    recipe: Recipe, pools: Pools, folds: Sequence[frozenset[str]], work: Path, fold_steps: int
+) -> tuple[_Run, ...]:
+    """List what is trained in one stage: the network of all scenes, then one without each fold."""
+    plan = recipe.optimise
+    every = _Run(what="training", recipe=recipe, pools=pools, work=work / "all")
+    return (
+        every,
+        *(
+            _Run(
+                what=f"training without fold {number} of {len(folds)}",
+                recipe=replace(recipe, optimise=replace(plan, seed=plan.seed + number, steps=fold_steps)),
+                pools=without(pools, names),
+                work=work / f"fold-{number}",
+            )
+            for number, names in enumerate(folds, start=1)
+        ),
+    )
+
+
+def _train_each(runs: Sequence[_Run], initials: Sequence[nn.Module | None], how: _How) -> list[Trained]:
+    """Train the networks of one stage, several at the same time where that is asked for."""
+    pairs = list(zip(runs, initials, strict=True))
+    if how.jobs > 1:
+        side_by_side([partial(_train_one, run, initial, how.device) for run, initial in pairs], how.jobs)
+    return [_train_one(run, initial, how.device, how.tell) for run, initial in pairs]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
