@@ -44,3 +44,13 @@ def test_test_data_are_refused(cli: Cli, package: Path, data: Path, tmp_path: Pa
     refused = cli("evaluate", new, "--data", data)
     assert refused.exit_code == 1
     assert "calibrated on this very scene" in refused.stderr
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_computed(
+    cli: Cli, package: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("undercast.evaluation.calibrate.calibrate", lambda *_, **__: pytest.fail("computed"))
+    (tmp_path / "file").touch()
+    result = cli("calibrate", package, "--data", data, "-o", tmp_path / "file" / "new")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("OutputError: expected a folder at ")

@@ -97,3 +97,22 @@ def test_some_bands_can_be_shown_alone_and_the_report_says_which(cli: Cli, packa
     unknown = cli(*words, "--bands", "red,ultraviolet")
     assert unknown.exit_code == 2
     assert "band 'ultraviolet' is not a known common name" in unknown.stderr
+
+
+@pytest.mark.parametrize("option", ["--output", "--package"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_computed(
+    cli: Cli, package: Path, data: Path, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("undercast.evaluation.evaluate.evaluate", lambda *_, **__: pytest.fail("computed"))
+    (tmp_path / "file").touch()
+    result = cli("evaluate", package, "--data", data, option, tmp_path / "file" / "new")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("OutputError: expected a folder at ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_only_a_package_can_be_written_again_which_is_told_first(cli: Cli, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    result = cli("evaluate", f"scl={tmp_path / 'masks'}", "--data", data, "--package", tmp_path / "new")
+    assert result.exit_code == 2
+    assert "--package: expected a model package, got scl" in result.stderr

@@ -122,6 +122,16 @@ def test_the_page_does_not_take_the_ledgers_place(cli: Cli, model: Path, tmp_pat
     assert ledger.read_bytes() == before
 
 
+def test_a_page_is_replaced_only_where_that_is_said(cli: Cli, model: Path, tmp_path: Path) -> None:
+    ledger, page = tmp_path / "life.jsonl", tmp_path / "life.html"
+    cli("life", "begin", model, "--ledger", ledger)
+    page.write_text("mine")
+    assert "--overwrite" in refused(cli("life", "page", "--ledger", ledger, "-o", page), status=2)
+    assert page.read_text() == "mine"
+    assert cli("life", "page", "--ledger", ledger, "-o", page, "--overwrite").exit_code == 0
+    assert page.read_text().startswith("<!DOCTYPE html>")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

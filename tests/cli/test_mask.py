@@ -246,6 +246,30 @@ def test_a_threshold_that_makes_no_sense_is_refused(text: str, said: str) -> Non
         parse_thresholds([text])
 
 
+def test_a_threshold_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="each class once, got 'cloud' twice"):
+        parse_thresholds(["cloud=0.3", "shadow=0.2", "cloud = 0.4"])
+
+
+@pytest.mark.parametrize(("option", "said"), [("--model", "expected a name"), ("-o", "expected a folder")])
+def test_an_empty_text_is_no_name(
+    cli: Callable[..., Result], scene: Path, package: Path, out: Path, option: str, said: str
+) -> None:
+    result = cli("mask", scene, "-o", out, "--model", package, option, "")
+    assert result.exit_code == 2
+    assert f"{option}: {said}" in result.stderr
+
+
+def test_a_place_of_logs_that_cannot_be_written_is_told_first(
+    cli: Callable[..., Result], scene: Path, package: Path, out: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    result = cli("mask", scene, "-o", out, "--model", package, "--logs", tmp_path / "file" / "logs")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("OutputError: expected a folder at ")
+    assert not out.exists()
+
+
 def test_files_with_one_band_each_are_one_scene_with_commas_between_them(
     cli: Callable[..., Result], scene: Path, package: Path, out: Path
 ) -> None:

@@ -28,6 +28,10 @@ def test_a_card_goes_to_standard_output_or_to_a_file(cli: Cli, folder: Path, tmp
     result = cli("models", "card", folder, "-o", tmp_path / "new.md")
     assert result.exit_code == 0
     assert (tmp_path / "new.md").read_text("utf-8") == own
+    again = cli("models", "card", folder, "-o", tmp_path / "new.md")
+    assert again.exit_code == 2
+    assert "--overwrite" in again.stderr
+    assert cli("models", "card", folder, "-o", tmp_path / "new.md", "--overwrite").exit_code == 0
 
 
 def test_the_model_that_comes_with_undercast_has_a_card_of_the_same_build(cli: Cli) -> None:

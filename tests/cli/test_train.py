@@ -44,6 +44,19 @@ def test_train_writes_a_package_and_prints_its_place(
     assert again.stderr.startswith(f"OutputExistsError: model package {out} exists already.")
 
 
+@pytest.mark.parametrize("option", ["-o", "--work", "--ensemble"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_computed(
+    data: Path, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("undercast.training.run.make_pools", lambda *_: pytest.fail("computed"))
+    (tmp_path / "file").touch()
+    recipe = make.write_recipe(tmp_path / "tiny.toml", leave_out="[]\nfolds = 2")
+    result = train(recipe, data, tmp_path / "out", option, str(tmp_path / "file" / "new"))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("OutputError: expected a folder at ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_wrong_recipe_is_told_in_one_line(data: Path, tmp_path: Path) -> None:
     recipe = make.write_recipe(tmp_path / "tiny.toml", crop="40")
     result = train(recipe, data, tmp_path / "out")

@@ -168,6 +168,22 @@ def test_overwriting_replaces_the_outputs(make: Make, options: OutputOptions) ->
     assert not list(options.folder.glob(".*"))
 
 
+def test_overwriting_takes_away_outputs_of_an_earlier_run_that_are_not_asked_for_now(
+    make: Make, everything: OutputOptions
+) -> None:
+    prediction, scene = make(seed=0)
+    write(prediction.stream(), scene, everything)
+    (everything.folder / "tiny_notes.txt").write_text("theirs")
+    prediction, scene = make(seed=1)
+    less = replace(everything, probabilities=False, uncertainty=False, item=False, overwrite=True)
+    with pytest.raises(RuntimeError):
+        write(failing(prediction, RuntimeError()), scene, less)
+    assert len(names(everything.folder)) == 7
+    write(prediction.stream(), scene, less)
+    kept = {"tiny_class_map.tif", "tiny_class_map.qml", "tiny_quicklook.png", "tiny_notes.txt"}
+    assert names(everything.folder) == kept
+
+
 @pytest.mark.parametrize("error", [SceneError("truncated"), OSError("network"), KeyboardInterrupt()])
 def test_what_fails_while_the_strips_are_made_passes_as_it_is_and_leaves_nothing(
     make: Make, everything: OutputOptions, error: BaseException

@@ -8,7 +8,7 @@ import click
 
 from undercast.cli.judging import data_option, json_option, read_data, scheme_option
 from undercast.cli.printing import print_json, print_pairs, print_table, progress_bar
-from undercast.errors import OutputExistsError
+from undercast.destinations import check_new_package
 
 
 @click.command(name="calibrate")
@@ -43,9 +43,7 @@ def command(
     from undercast.evaluation.calibrate import PRESETS, calibrate, write_calibrated
     from undercast.evaluation.packages import open_package
 
-    if output.exists():
-        msg = f"model package {output} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
+    check_new_package(output)
     references = read_data(data, scheme)
     predictor = open_package(model)
     with progress_bar("calibrating") as progress:

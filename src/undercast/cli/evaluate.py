@@ -26,10 +26,12 @@ from undercast.cli.judging import (
     with_interval,
 )
 from undercast.cli.printing import print_json, print_pairs, print_table, progress_bar
+from undercast.destinations import check_folder, check_new_package
 from undercast.errors import OutputExistsError, UsageError
 
 if TYPE_CHECKING:
     from undercast.evaluation.evaluate import Evaluation
+    from undercast.evaluation.packages import PackagePredictor
     from undercast.evaluation.predictors import Predictor
     from undercast.evaluation.report import Report
 
@@ -96,8 +98,9 @@ def command(
 
     check_free(output, overwrite=overwrite)
     rules = load_protocol(protocol)
-    references = read_data(data, scheme, bands)
     predictor = open_predictor(model, MaskOptions(preset=preset))
+    packed = None if package is None else check_package(predictor, package)
+    references = read_data(data, scheme, bands)
     options = evaluate_options(predictor, interval_options(replicates, seed), skip_unfit=skip_unfit)
     with progress_bar("evaluating") as progress:
         evaluation = evaluate(predictor, references, rules, options, progress=progress)
@@ -109,8 +112,8 @@ def command(
         evaluation = replace(evaluation, report=replace(evaluation.report, stress=rows))
     if output is not None:
         write_files(evaluation, output)
-    if package is not None:
-        write_record(predictor, evaluation.report, package)
+    if packed is not None and package is not None:
+        write_record(packed, evaluation.report, package)
     if as_json:
         print_json(evaluation.report.to_dict())
         return
@@ -123,18 +126,27 @@ def command(
         print_pairs([(name, str(output / name)) for name in FILES])
 
 
-def write_record(predictor: Predictor, report: Report, folder: Path) -> None:
-    """Write a model package again with a report in its record and card.
+def check_package(predictor: Predictor, folder: Path) -> PackagePredictor:
+    """Refuse to write a package that is none, or where it cannot be written, before anything is computed.
 
     Raises:
         UsageError: If the predictor is no model package.
+        OutputError: If the new package exists, or cannot be written.
     """
-    from undercast.evaluation.packages import REPORT_KEY, Additions, PackagePredictor, write_again
-    from undercast.reports.markdown import card_section
+    from undercast.evaluation.packages import PackagePredictor
 
     if not isinstance(predictor, PackagePredictor):
         msg = f"--package: expected a model package, got {predictor.identity['id']}. Leave --package away."
         raise UsageError(msg)
+    check_new_package(folder)
+    return predictor
+
+
+def write_record(predictor: PackagePredictor, report: Report, folder: Path) -> None:
+    """Write a model package again with a report in its record and card."""
+    from undercast.evaluation.packages import REPORT_KEY, Additions, write_again
+    from undercast.reports.markdown import card_section
+
     additions = Additions(record={REPORT_KEY: report.to_dict()}, section=card_section(report))
     write_again(predictor.model.package, folder, additions=additions)
 
@@ -160,13 +172,15 @@ def check_free(output: Path | None, *, overwrite: bool) -> None:
 
     Raises:
         OutputExistsError: If one of its files exists.
+        OutputError: If its folder cannot be written.
     """
-    if output is None or overwrite:
+    if output is None:
         return
     for name in FILES:
-        if (output / name).exists():
+        if not overwrite and (output / name).exists():
             msg = f"{output / name} exists already. Take another folder, or --overwrite."
             raise OutputExistsError(msg)
+    check_folder(output)
 
 
 def write_files(evaluation: Evaluation, folder: Path) -> None:

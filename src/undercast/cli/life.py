@@ -11,6 +11,7 @@ import click
 from undercast.cli.judging import NO_VALUE, json_option, protocol_option, scheme_option
 from undercast.cli.opening import open_options, opening_options
 from undercast.cli.printing import print_json, print_pairs, print_table, progress_bar
+from undercast.destinations import check_new_file
 from undercast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -202,7 +203,8 @@ def retrain_command(
 @command.command(name="page")
 @ledger_option
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="HTML", help="Page to write.")
-def page_command(ledger: Path, output: Path) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace a page that exists.")
+def page_command(ledger: Path, output: Path, overwrite: bool) -> None:
     """Write a model's life as one HTML page, with its timeline."""
     from undercast.lifecycle.ledger import read_ledger
     from undercast.lifecycle.states import life_of, missing
@@ -211,6 +213,7 @@ def page_command(ledger: Path, output: Path) -> None:
     if output.resolve() == ledger.resolve():
         msg = f"expected another file for the page than the ledger {ledger}, which it would replace."
         raise UsageError(msg)
+    check_new_file(output, overwrite=overwrite)
     found = read_ledger(ledger)
     needs = missing(life_of(found), str(ledger))
     click.echo(write_life_page([entry.to_dict() for entry in found.entries], output, needs=needs))

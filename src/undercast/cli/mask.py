@@ -14,6 +14,7 @@ from undercast.cli.mask_options import masking_options, take_model, take_options
 from undercast.cli.opening import open_options, opening_options, split_source
 from undercast.cli.outcomes import Telling, tell_all
 from undercast.cli.printing import progress_bars
+from undercast.destinations import check_folder
 from undercast.errors import UndercastError, UsageError
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def command(
     if dask not in {None, "local"} and workers is not None:
         msg = f"give --workers or the address of a cluster, which has its own; got --workers {workers} --dask {dask}."
         raise UsageError(msg)
+    if logs is not None:
+        check_folder(logs)
     from undercast.scaling.jobs import WORKERS, Batch
 
     batch = Batch(

@@ -127,7 +127,11 @@ def take_output(given: dict[str, Any], output: str, words: Sequence[str]) -> Out
 
     Raises:
         SchemeError: If the class scheme is unknown.
+        UsageError: If the folder has no name.
     """
+    if not output:
+        msg = "-o: expected a folder or an object store, got an empty text. Try -o masks"
+        raise UsageError(msg)
     scheme = load_scheme(given.pop("scheme"))
     from undercast.writers import OutputOptions
 
@@ -183,7 +187,7 @@ def take_model(given: dict[str, Any]) -> ModelChoice:
     """Take out which model runs, where and how.
 
     Raises:
-        UsageError: If a model is given and the ensemble is asked for, too.
+        UsageError: If a model is given and the ensemble is asked for, too, or the model has no name.
     """
     from undercast.loading import ModelChoice
     from undercast.models.package import DEFAULT_MODEL, ENSEMBLE_MODEL
@@ -191,6 +195,9 @@ def take_model(given: dict[str, Any]) -> ModelChoice:
     model, ensemble = given.pop("model"), given.pop("ensemble")
     if model and ensemble:
         msg = f"give --model or --ensemble, not both; got --model {model}. --ensemble is --model {ENSEMBLE_MODEL}."
+        raise UsageError(msg)
+    if model is not None and not model.strip():
+        msg = f"--model: expected a name, a folder or an address, got an empty text. Leave it out for {DEFAULT_MODEL}."
         raise UsageError(msg)
     name = model or (ENSEMBLE_MODEL if ensemble else DEFAULT_MODEL)
     runtime = {option: given.pop(option) for option in ("device", "backend", "precision", "allow_unverified")}
@@ -201,11 +208,14 @@ def parse_thresholds(texts: Sequence[str]) -> dict[str, float]:
     """Read CLASS=P.
 
     Raises:
-        UsageError: If one is not of this form, or class or probability are impossible.
+        UsageError: If one is not of this form, is given twice, or class or probability are impossible.
     """
     points: dict[str, float] = {}
     for text in texts:
         name, separator, value = text.partition("=")
+        if name.strip() in points:
+            msg = f"--threshold: expected each class once, got {name.strip()!r} twice."
+            raise UsageError(msg)
         try:
             points[name.strip()] = float(value)
         except ValueError:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from undercast.cli.printing import print_json, print_table
+from undercast.destinations import check_new_file
 from undercast.errors import UsageError
 
 FAULTY = 1
@@ -17,6 +18,7 @@ FAULTY = 1
 @click.argument("package")
 @click.option("--template", type=click.Path(path_type=Path), help="Markdown with placeholders, such as <AP_MACRO>.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; standard output unless given.")
+@click.option("--overwrite", is_flag=True, help="With --output: replace a file that exists.")
 @click.option(
     "--check", is_flag=True, help="Hold the package's own card against its record; exit status 1 if it fails."
 )
@@ -28,6 +30,7 @@ def card_command(
     package: str,
     template: Path | None,
     output: Path | None,
+    overwrite: bool,
     check: bool,
     card: Path | None,
     as_json: bool,
@@ -42,6 +45,8 @@ def card_command(
     if not check and (card is not None or as_json):
         msg = "--card and --json go with --check."
         raise UsageError(msg)
+    if output is not None:
+        check_new_file(output, overwrite=overwrite)
     from undercast.models.fetch.pull import local_item
 
     item, _ = local_item(package)

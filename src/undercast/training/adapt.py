@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undercast.classes import THICK_CLOUD, THIN_CLOUD
-from undercast.errors import BandError, OutputExistsError, TrainingError, UsageError
+from undercast.destinations import check_new_package
+from undercast.errors import BandError, TrainingError, UsageError
 from undercast.evaluation.intervals import IntervalOptions, interval, resamples
 from undercast.evaluation.packages import TRAINING_KEY, evaluation_record
 from undercast.model_spec import ModelBand, ModelSpec
@@ -120,9 +121,7 @@ def adapt(
         BandError: If the sensor lacks a band that the model needs.
         TrainingError: If the model cannot be trained further, or the data are wrong.
     """
-    if out.exists():
-        msg = f"model package {out} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
+    check_new_package(out)
     how, tell = options or AdaptOptions(), progress or (lambda _what, _done, _total: None)
     if how.terrain and not how.steps:
         msg = "a model learns what terrain means only in training: expected 1 step or more with terrain, got 0."

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from undercast.errors import OutputExistsError
+from undercast.destinations import check_new_package
 from undercast.evaluation.compare import Difference
 from undercast.evaluation.packages import TRAINING_KEY, Met
 from undercast.model_spec import ModelBand, ModelSpec
@@ -80,9 +80,7 @@ def run_ensemble(
         EvaluationError: If ``judged_by`` holds scenes that were trained on.
         OutputExistsError: If ``out`` exists.
     """
-    if out.exists():
-        msg = f"model package {out} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
+    check_new_package(out)
     tell = progress or (lambda _what, _done, _total: None)
     work = work or out.with_name(f"{out.name}.work")
     pools = make_coarse_pools(recipe.coarse, data, lambda done, total: tell("making chips", done, total))

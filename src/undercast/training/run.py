@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from undercast.errors import OutputExistsError, UsageError
+from undercast.destinations import check_folder, check_new_package
+from undercast.errors import UsageError
 from undercast.model_spec import ModelBand, ModelSpec
 from undercast.models.publish.write import PackageDetails, write_package
 from undercast.training import calibration
@@ -84,16 +85,16 @@ def run(
         OutputExistsError: If a package exists.
     """
     for path in (places.package, places.ensemble):
-        if path is not None and path.exists():
-            msg = f"model package {path} exists already. Remove it first, or write to another folder."
-            raise OutputExistsError(msg)
+        if path is not None:
+            check_new_package(path)
     if places.ensemble is not None and not recipe.data.folds:
         msg = "an ensemble is made of the networks of the folds: expected folds of at least 2 in [data], got 0."
         raise UsageError(msg)
     check_architecture(recipe.model.architecture)
+    work = places.work or places.package.with_name(f"{places.package.name}.work")
+    check_folder(work)
     tell = progress or (lambda _what, _done, _total: None)
     pools = make_pools(recipe, data, lambda done, total: tell("simulating", done, total))
-    work = places.work or places.package.with_name(f"{places.package.name}.work")
     trained, judges = _train_all(recipe, pools, data, work, _How(device=device, jobs=jobs, tell=tell))
     tell("exporting", 0, 1)
     judges, record = _judge(recipe, pools, trained, judges)

@@ -21,7 +21,8 @@ import torch
 
 from undercast.bands import Band
 from undercast.classes import CLASS_NAMES, THICK_CLOUD, THIN_CLOUD
-from undercast.errors import BandError, OutputExistsError, TrainingError
+from undercast.destinations import check_new_package
+from undercast.errors import BandError, TrainingError
 from undercast.evaluation.datasets import data_set_references
 from undercast.evaluation.manifest import MANIFEST
 from undercast.evaluation.references import ReferenceScene
@@ -139,9 +140,7 @@ def run_two_stages(
         TrainingError: If the data or the recipe are wrong.
         OutputExistsError: If the package exists.
     """
-    if out.exists():
-        msg = f"model package {out} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
+    check_new_package(out)
     tell = progress or (lambda _what, _done, _total: None)
     pools = make_pools(recipe, data, lambda done, total: tell("simulating", done, total))
     place = work or out.with_name(f"{out.name}.work")

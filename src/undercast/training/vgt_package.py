@@ -23,7 +23,8 @@ from torch import nn
 from torch.fx.experimental import _config
 
 from undercast._optional import require
-from undercast.errors import OutputError, OutputExistsError, TrainingError
+from undercast.destinations import check_new_package
+from undercast.errors import OutputError, TrainingError
 from undercast.inference.ensemble import aggregate, uncertainty
 from undercast.model_spec import ModelSpec
 from undercast.models.documents import dump_json
@@ -113,9 +114,7 @@ def write_vgt_package(
         OutputExistsError: If the folder exists.
         OutputError: If its place cannot be written.
     """
-    if folder.exists():
-        msg = f"model package {folder} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
+    check_new_package(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

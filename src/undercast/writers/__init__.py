@@ -20,6 +20,7 @@ from undercast.writers.outputs import (
     OutputPaths,
     Outputs,
     check_free,
+    earlier,
     planned,
 )
 from undercast.writers.places import Store
@@ -51,7 +52,8 @@ __all__ = [
 def write(stream: PredictionStream, scene: Scene, options: OutputOptions) -> Outputs:
     """Write a prediction as it is made; all of its files appear together at the end, or none does.
 
-    Memory is bounded by a strip and a few rows of blocks. While it works, the uncompressed rows need room on
+    Where outputs are replaced, those of an earlier run that are not asked for now go away: they would belong to another
+    class map. Memory is bounded by a strip and a few rows of blocks. While it works, the uncompressed rows need room on
     the output folder's file system: a byte per pixel, four for the uncertainty and four per class for the
     probabilities.
 
@@ -77,10 +79,11 @@ def write(stream: PredictionStream, scene: Scene, options: OutputOptions) -> Out
         # Another run may have written here in the meantime.
         check_free(options, scene.name)
         finished = [path for _, path in paths.named()]
+        gone = earlier(options, scene.name)
         if options.store is None:
-            publish(stage, finished)
+            publish(stage, finished, gone)
         else:
-            Store(url=options.store).deliver([stage / path.name for path in finished])
+            Store(url=options.store).deliver([stage / path.name for path in finished], [path.name for path in gone])
     return Outputs(
         store=paths.store,
         class_map=paths.class_map,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from undercast.classes import ClassScheme
+from undercast.destinations import check_folder
 from undercast.errors import OutputError, OutputExistsError
 from undercast.types import Compression
 from undercast.writers.places import Place, place_of
@@ -137,7 +138,7 @@ def check_free(options: OutputOptions, scene_name: str) -> OutputPaths:
         OutputError: If the folder is a file or may not be written, or a folder stands in an output's place.
     """
     paths = planned(options, scene_name)
-    _check_folder(options.folder)
+    check_folder(options.folder)
     refuse_own(options, paths)
     if options.store is not None:
         _check_store(options, paths)
@@ -151,6 +152,17 @@ def check_free(options: OutputOptions, scene_name: str) -> OutputPaths:
                 " or choose another output folder."
             )
     return paths
+
+
+def earlier(options: OutputOptions, scene_name: str) -> list[Path]:
+    """List what an earlier run has left of a scene and this one, which may replace it, does not write."""
+    if not options.overwrite:
+        return []
+    asked = [path for _, path in planned(options, scene_name).named()]
+    every = replace(options, probabilities=True, uncertainty=True, quicklook=True, qml=True, item=True)
+    others = [path for _, path in planned(every, scene_name).named() if path not in asked]
+    sizes = options.place.sizes([path.name for path in others])
+    return [path for path, size in zip(others, sizes, strict=True) if size is not None]
 
 
 def _check_store(options: OutputOptions, paths: OutputPaths) -> None:
@@ -197,14 +209,3 @@ def run_of(item: Mapping[str, Any] | None) -> str | None:
     properties = {} if item is None else item.get("properties")
     run = properties.get(RUN) if isinstance(properties, dict) else None
     return run if isinstance(run, str) else None
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder that is a file, lies in one, or may not be written."""
-    place = folder.absolute()
-    while not os.path.lexists(place):
-        place = place.parent
-    if not place.is_dir():
-        raise OutputError(f"expected a folder at {place}, found something else. Choose another output folder.")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise OutputError(f"{place} may not be written. Change its rights or choose another output folder.")

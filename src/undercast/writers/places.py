@@ -156,20 +156,24 @@ class Store:
         except Exception as error:  # noqa: BLE001 (as in _one_line)
             log.warning("%s/%s cannot be removed: %s", self.url, folder, " ".join(str(error).split()))
 
-    def deliver(self, files: Sequence[Path]) -> None:
+    def deliver(self, files: Sequence[Path], gone: Sequence[str] = ()) -> None:
         """Send files there under their names, in this order; the last one says that all of them are there.
 
         Where the last one stands there already it is removed first, so that it never stands beside files of another
         run.
+
+        Args:
+            files: What to send.
+            gone: Names of files of an earlier run, which are removed.
 
         Raises:
             OutputError: If one cannot be sent.
         """
         system, root = self._open()
         with _one_line(self.url, "write to"):
-            last = f"{root}/{files[-1].name}"
-            if system.exists(last):
-                system.rm_file(last)
+            for old in (f"{root}/{files[-1].name}", *(f"{root}/{name}" for name in gone)):
+                if system.exists(old):
+                    system.rm_file(old)
             for file in files:
                 system.put_file(str(file), f"{root}/{file.name}")
 

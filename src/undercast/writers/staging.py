@@ -142,7 +142,7 @@ def _free_space(place: Path) -> str:
         return ""
 
 
-def publish(stage: Path, targets: Sequence[Path]) -> None:
+def publish(stage: Path, targets: Sequence[Path], gone: Sequence[Path] = ()) -> None:
     """Move finished files from the staging folder to their places, in this order, all or none.
 
     What stood there before is kept aside until all have moved, and comes back if one cannot.
@@ -150,6 +150,7 @@ def publish(stage: Path, targets: Sequence[Path]) -> None:
     Args:
         stage: Staging folder; it holds a file of each target's name.
         targets: Where the files go; on the staging folder's file system.
+        gone: Files of an earlier run in the same folder, which go away with what is replaced.
 
     Raises:
         OutputError: If a file cannot be moved, or a folder stands where one is to go.
@@ -163,11 +164,12 @@ def publish(stage: Path, targets: Sequence[Path]) -> None:
     try:
         with output_errors(targets[0].parent):
             aside.mkdir()
-            for target in targets:
+            for target in (*gone, *targets):
                 done.append(target)
                 if os.path.lexists(target):
                     target.replace(aside / target.name)
-                (stage / target.name).replace(target)
+                if target not in gone:
+                    (stage / target.name).replace(target)
     except BaseException:
         for target in reversed(done):
             _take_back(stage / target.name, target, aside / target.name)

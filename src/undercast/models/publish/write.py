@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from undercast.errors import ModelError, OutputError, OutputExistsError
+from undercast.destinations import check_new_package
+from undercast.errors import ModelError, OutputError
 from undercast.model_spec import ModelSpec
 from undercast.models.card.fields import CardSource, build_card
 from undercast.models.documents import dump_json
@@ -114,9 +115,7 @@ def write_folder(folder: str | Path, files: Mapping[str, bytes]) -> Path:
         OutputError: If its place cannot be written.
     """
     target = Path(folder)
-    if target.exists():
-        msg = f"model package {target} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
+    check_new_package(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

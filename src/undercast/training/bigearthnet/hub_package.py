@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from undercast.classification.writing import TrainedClassifier, write_classifier
-from undercast.errors import OutputExistsError
+from undercast.destinations import check_new_package
 from undercast.training.bigearthnet.export import to_onnx
 from undercast.training.bigearthnet.hub import load_classifier
 from undercast.training.bigearthnet.run import KIND, describe, made_with
@@ -34,9 +34,7 @@ def pack_hub_classifier(
         UndercastError: As ``load_classifier`` and ``write_classifier`` do.
         OutputExistsError: If ``out`` exists.
     """
-    if out.exists():
-        msg = f"model package {out} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
+    check_new_package(out)
     model = load_classifier(source, configuration=configuration, channel_order=channel_order)
     name = source.rstrip("/").rsplit("/", maxsplit=1)[-1]
     spec = make_spec(

@@ -13,7 +13,7 @@ from typing import Any
 
 from undercast.classification.writing import TrainedClassifier, write_classifier
 from undercast.classifier_spec import ClassifierSpec
-from undercast.errors import OutputExistsError
+from undercast.destinations import check_new_package
 from undercast.evaluation.intervals import IntervalOptions
 from undercast.evaluation.packages import TRAINING_KEY
 from undercast.scene_labels import load_nomenclature
@@ -64,9 +64,7 @@ def run_classifier(
         LabelError: If a label is not known.
         OutputExistsError: If ``out`` exists.
     """
-    if out.exists():
-        msg = f"model package {out} exists already. Remove it first, or write to another folder."
-        raise OutputExistsError(msg)
+    check_new_package(out)
     tell = progress or (lambda _what, _done, _total: None)
     work = work or out.with_name(f"{out.name}.work")
     spec = spec_of(recipe)
