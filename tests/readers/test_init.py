@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from undercast import readers
-from undercast.errors import SceneError, SensorError, UsageError
+from undercast.errors import GridError, SceneError, SensorError, UsageError
 from undercast.readers import OpenOptions, list_scenes, open_scene
 from undercast.scene import Scene, scene_from_array
 from undercast.sensors import load_sensor
@@ -95,3 +95,8 @@ def test_a_broken_reader_of_another_package_is_named_and_passed_over(
     offer(monkeypatch, EntryPoint("broken", "no_such_package:READER", readers.ENTRY_POINTS))
     assert open_scene(rasters / "described.tif").name == "described"
     assert "reader broken (no_such_package:READER) cannot be loaded" in caplog.text
+
+
+def test_a_resolution_that_a_reader_knows_nothing_of_is_refused_and_not_ignored() -> None:
+    with pytest.raises(GridError, match=r"expected 20 m per pixel, got pixels without a size"):
+        open_scene(np.zeros((1, 4, 4), np.float32), bands="red", resolution=20.0)

@@ -216,8 +216,41 @@ def test_a_files_description_wins_over_its_name(tmp_path: Path, make: SimpleName
 def test_files_on_different_grids_are_refused(tmp_path: Path, make: SimpleNamespace) -> None:
     make.write(tmp_path / "red.tif", make.numbers(1))
     make.write(tmp_path / "nir.tif", make.numbers(1, shape=(24, 20)))
-    with pytest.raises(GridError, match=r"nir\.tif and red\.tif"):
+    with pytest.raises(GridError, match=r"nir\.tif and red\.tif.* Read them at one resolution"):
         open_scene(tmp_path)
+
+
+def test_a_raster_is_read_at_the_resolution_that_is_asked_for(tmp_path: Path, make: SimpleNamespace) -> None:
+    fine = make.write(tmp_path / "red.tif", make.numbers(1, shape=(40, 20)), descriptions=("red",))
+    gsd = open_scene(fine).grid.gsd
+    assert gsd is not None
+    scene = open_scene(fine, resolution=2 * gsd)
+    assert (scene.grid.shape, scene.grid.gsd) == ((20, 10), 2 * gsd)
+    means = make.numbers(1, shape=(40, 20)).reshape(1, 20, 2, 10, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(scene.read(), means, atol=0.5)  # the stored numbers are whole
+    with pytest.raises(GridError, match="do not make whole pixels"):
+        open_scene(fine, resolution=3 * gsd)
+
+
+def test_files_of_several_resolutions_are_read_at_the_one_that_is_asked_for(
+    tmp_path: Path, make: SimpleNamespace
+) -> None:
+    fine = make.numbers(1, shape=(40, 20))
+    make.write(tmp_path / "red.tif", fine)
+    header = open_scene(tmp_path / "red.tif", bands="red").grid
+    a, b, c, d, e, f = header.transform
+    coarse = make.write(tmp_path / "nir.tif", fine[:, ::2, ::2], transform=(2 * a, b, c, d, 2 * e, f))
+    assert header.gsd is not None
+    scene = open_scene(tmp_path, resolution=header.gsd)
+    assert scene.grid.shape == (40, 20)
+    (nir,) = (place for place, band in enumerate(scene.bands) if band.common_name == "nir")
+    np.testing.assert_array_equal(scene.read()[nir, ::2, ::2], open_scene(coarse, bands="nir").read()[0])
+
+
+def test_a_raster_without_a_place_on_the_ground_has_no_resolution(tmp_path: Path, make: SimpleNamespace) -> None:
+    bare = make.write(tmp_path / "red.tif", make.numbers(1), descriptions=("red",), crs=None)
+    with pytest.raises(GridError, match=r"pixels have no size in metres, so that 20 m cannot be read"):
+        open_scene(bare, resolution=20.0)
 
 
 def test_a_file_of_several_layers_is_no_band(tmp_path: Path, make: SimpleNamespace) -> None:

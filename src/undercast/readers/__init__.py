@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, cast
 
 import numpy as np
 
-from undercast.errors import SceneError, UsageError
+from undercast.errors import GridError, SceneError, UsageError
 from undercast.radiometry import Scaling
 from undercast.readers.base import OpenOptions, Reader
 from undercast.scene import Scene
@@ -53,6 +53,9 @@ READERS: dict[str, str] = {
 
 _LAST = "raster"
 
+RESOLUTION_SHARE = 0.01
+"""Share that a scene's resolution may differ by from the one that is asked for: degrees are uneven."""
+
 
 class OpenChanges(TypedDict, total=False):
     """Options as people write them; see ``OpenOptions``."""
@@ -83,6 +86,26 @@ def open_scene(source: Source, options: OpenOptions | None = None, **changes: Un
         UsageError: If an option is unknown.
     """
     chosen = _options(options or OpenOptions(), changes)
+    scene = _open(source, chosen)
+    _check_resolution(scene, chosen.resolution)
+    return scene
+
+
+def _check_resolution(scene: Scene, wanted: float | None) -> None:
+    """Refuse a resolution that the source's reader knows nothing of, instead of reading another one without a word.
+
+    Raises:
+        GridError: If the scene has another one.
+    """
+    got = scene.grid.gsd
+    if wanted is not None and (got is None or abs(got - wanted) > RESOLUTION_SHARE * wanted):
+        told = "pixels without a size in metres" if got is None else f"{got:g} m"
+        msg = f"{scene.name}: expected {wanted:g} m per pixel, got {told}, its only one. Leave the resolution out."
+        raise GridError(msg)
+
+
+def _open(source: Source, chosen: OpenOptions) -> Scene:
+    """Open a source with whatever reads its kind."""
     if isinstance(source, (str, Path)):
         return _open_name(_text(source), chosen)
     array = _open_array(source, chosen)

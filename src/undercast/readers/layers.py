@@ -421,7 +421,7 @@ def shared_grid(headers: Sequence[RasterHeader]) -> Grid:
         if not same_grid(first.grid, header.grid):
             msg = (
                 f"expected all bands on one grid, got {_difference(first, header)}."
-                " Resample one to the other first (e.g. gdalwarp), or leave the file out."
+                " Read them at one resolution (e.g. --resolution 20), or leave the file out."
             )
             raise GridError(msg)
     return first.grid

@@ -106,8 +106,11 @@ def common_grid(headers: Sequence[RasterHeader], resolution: float | None, *, wh
             )
             raise GridError(msg)
     native = finest.grid.gsd
-    if resolution is None or native is None or resolution == native:
+    if resolution is None or resolution == native:
         return finest.grid
+    if native is None:
+        msg = f"{what}: its pixels have no size in metres, so that {resolution:g} m cannot be read. Leave it out."
+        raise GridError(msg)
     factor = resolution / native
     height, width = (side / factor for side in finest.grid.shape)
     if not (

@@ -27,6 +27,7 @@ from undercast.readers.base import (
     unnamed_error,
 )
 from undercast.readers.layers import Layer, LayerPixels, RasterHeader, read_header, shared_grid
+from undercast.readers.multires import common_grid
 from undercast.scene import Scene
 from undercast.types import ProductLevel
 
@@ -55,7 +56,7 @@ def open(source: str, options: OpenOptions) -> Scene:  # noqa: A001 (the protoco
     Raises:
         SceneError: If it is missing, not a raster, truncated, or a folder without bands.
         BandError: If nothing tells the bands, or the names do not fit.
-        GridError: If files of a folder lie on different grids.
+        GridError: If files of a folder lie on different grids, or the resolution does not fit.
     """
     if Path(source).is_dir():
         return _open_folder(source, options)
@@ -68,7 +69,7 @@ def open_files(sources: Sequence[str], options: OpenOptions) -> Scene:
     Raises:
         SceneError: If there is no file, or one cannot be opened or holds several layers.
         BandError: If nothing tells the bands, or the names do not fit.
-        GridError: If the files lie on different grids.
+        GridError: If the files lie on different grids, or, with a resolution, over different ground.
     """
     if not sources:
         msg = "expected at least one file, got none. Give one path per band."
@@ -88,11 +89,12 @@ def _open_file(source: str, options: OpenOptions) -> Scene:
         _layer(header, number, band, origin.scaling, options)
         for (number, band), origin in zip(chosen, origins, strict=True)
     ]
+    grid = common_grid([header], options.resolution, what=source)
     return Scene(
         name=options.name or short_name(source),
         bands=tuple(layer.band for layer in layers),
-        grid=header.grid,
-        pixels=LayerPixels(layers),
+        grid=grid,
+        pixels=LayerPixels(layers, grid.shape),
         level=_level(origins, options),
         sensor=options.sensor.id if options.sensor is not None else None,
         provenance=record(
@@ -152,7 +154,9 @@ def _open_bands(sources: Sequence[str], options: OpenOptions, *, what: str, name
         for source, band in zip(sources, naming.bands, strict=True)
         if band is not None
     ]
-    grid = shared_grid([header for header, _ in chosen])
+    headers = [header for header, _ in chosen]
+    alike = options.resolution is None
+    grid = shared_grid(headers) if alike else common_grid(headers, options.resolution, what=what)
     origins, layers = [], []
     for header, band in chosen:
         number = _only_layer(header)
@@ -162,7 +166,7 @@ def _open_bands(sources: Sequence[str], options: OpenOptions, *, what: str, name
         name=options.name or name,
         bands=tuple(layer.band for layer in layers),
         grid=grid,
-        pixels=LayerPixels(layers),
+        pixels=LayerPixels(layers, grid.shape),
         level=_level(origins, options),
         sensor=options.sensor.id if options.sensor is not None else None,
         provenance=record(
