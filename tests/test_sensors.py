@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from undercast.bands import COMMON_WAVELENGTHS
 from undercast.errors import SensorError
 from undercast.radiometry import Scaling
 from undercast.sensors import (
@@ -169,6 +170,10 @@ def test_a_persons_own_table_is_read(tmp_path: Path) -> None:
         ("full_width_half_max = 0.06", "full_width_half_max = 60", "band R: full_width_half_max must be in (0, 0.66)"),
         ('common_name = "red"', "common_name = 1", "band R: common_name must be a text, got 1"),
         ('common_name = "red"', 'colour = "red"', "band R has unknown keys: colour. Known: name, common_name"),
+        ('common_name = "red"', 'common_name = "swir16"', "'swir16' stands for 1.55 to 1.75 micrometres, got center_"),
+        ('common_name = "red"', 'common_name = "swir16"', "got center_wavelength 0.66; correct it, or write 'red'"),
+        ("wavelength = 0.66", "wavelength = 1.24", "got center_wavelength 1.24; correct it, or leave common_name out"),
+        ('common_name = "red"', 'common_name = "purple"', "common_name must be one of pan, coastal, blue, "),
         ("gsd = 10", "gsd = -10", "band N: gsd must be greater than 0, got -10"),
         ('name = "N"', 'name = "R"', "band names must be unique, got R, R"),
         ("[[bands]]", "[[band]]", "unknown keys: band"),
@@ -216,10 +221,32 @@ def test_any_text_gives_a_sensor_or_a_sensor_error(text: str) -> None:
         parse_sensor(text, origin="x")
 
 
-@given(st.floats(0.4, 2.4))
-def test_a_band_without_a_name_gets_the_nearest_one(center: float) -> None:
-    from undercast.bands import COMMON_WAVELENGTHS
-
+@given(st.floats(0.3, 15.0))
+def test_a_band_without_a_name_gets_the_nearest_one_that_may_stand_for_it(center: float) -> None:
     name = nearest_common_name(center)
     distances = {other: abs(wavelengths[0] - center) for other, wavelengths in COMMON_WAVELENGTHS.items()}
-    assert distances[name] == min(distances.values())
+    if name is not None:
+        assert distances[name] == min(distances.values())
+        assert distances[name] <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("center", "name"),
+    [
+        *((0.4125, "coastal"), (0.61, "yellow"), (0.754, "rededge075"), (1.02, "nir09"), (2.25, "swir22")),
+        *((0.35, None), (1.24, None), (1.9, None), (3.75, None), (10.9, None)),
+    ],
+)
+def test_where_no_band_has_a_common_name_there_is_none(center: float, name: str | None) -> None:
+    assert nearest_common_name(center) == name
+
+
+def test_a_band_far_from_every_common_name_is_called_as_its_provider_calls_it() -> None:
+    sensor = parse_sensor(OWN.replace("0.84", "10.9"), origin="mine.toml")
+    assert [band.common_name for band in sensor.bands] == ["red", "n"]
+
+
+@pytest.mark.parametrize(("stated", "name"), [("RED", "red"), ("r", "red"), ("pan", "pan"), ("", "red")])
+def test_a_stated_common_name_may_be_spelled_as_people_do(stated: str, name: str) -> None:
+    sensor = parse_sensor(OWN.replace('"red"', f'"{stated}"'), origin="mine.toml")
+    assert sensor.bands[0].common_name == name

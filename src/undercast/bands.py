@@ -34,6 +34,35 @@ COMMON_WAVELENGTHS: dict[str, tuple[float, float]] = {
 The names are those of the STAC eo extension; the centres stand in for a band that came with a name only.
 """
 
+COMMON_RANGES: dict[str, tuple[float, float]] = {
+    "pan": (0.40, 1.00),
+    "coastal": (0.40, 0.45),
+    "blue": (0.45, 0.53),
+    "green": (0.51, 0.60),
+    "green05": (0.51, 0.55),
+    "yellow": (0.58, 0.62),
+    "red": (0.62, 0.69),
+    "rededge": (0.69, 0.79),
+    "rededge071": (0.69, 0.73),
+    "rededge075": (0.73, 0.76),
+    "rededge078": (0.76, 0.79),
+    "nir": (0.76, 1.00),
+    "nir08": (0.80, 0.90),
+    "nir09": (0.90, 1.00),
+    "cirrus": (1.35, 1.40),
+    "swir16": (1.55, 1.75),
+    "swir22": (2.08, 2.35),
+    "lwir": (10.4, 12.5),
+    "lwir11": (10.5, 11.5),
+    "lwir12": (11.5, 12.5),
+}
+"""Common name -> shortest and longest wavelength in micrometres that it usually stands for.
+
+Source: the table of the STAC eo extension 2.0, https://github.com/stac-extensions/eo#common-band-names.
+"""
+RANGE_MARGIN = 0.03
+"""How far a centre may lie beyond its name's range, over the centre: 0.61 um may be red, and 0.56 um may not."""
+
 SYNONYMS: dict[str, str] = {
     "b": "blue",
     "g": "green",
@@ -68,7 +97,7 @@ class Band:
     name: str
     """The provider's name, such as ``B04``; the common name where there is none."""
     common_name: str
-    """Common name of the STAC eo extension, such as ``nir08``."""
+    """Common name of the STAC eo extension, such as ``nir08``; the lower-case name where no common name is near."""
     center_wavelength: float
     """Centre wavelength, in micrometres."""
     full_width_half_max: float
@@ -96,6 +125,13 @@ def canonical_name(text: str) -> str | None:
         if name in COMMON_WAVELENGTHS:
             return name
     return None
+
+
+def may_be_called(common_name: str, center_wavelength: float) -> bool:
+    """Tell whether a common name may stand for a band of this centre wavelength, in micrometres."""
+    shortest, longest = COMMON_RANGES[common_name]
+    margin = RANGE_MARGIN * center_wavelength
+    return shortest - margin <= center_wavelength <= longest + margin
 
 
 def band_from_name(text: str, *, gsd: float | None = None) -> Band:

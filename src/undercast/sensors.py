@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from undercast.bands import COMMON_WAVELENGTHS, Band
+from undercast.bands import COMMON_RANGES, COMMON_WAVELENGTHS, Band, canonical_name, may_be_called
 from undercast.errors import SensorError
 from undercast.radiometry import Scaling
 from undercast.types import PRODUCT_LEVELS, ProductLevel
@@ -238,11 +238,32 @@ def _band(row: Mapping[str, Any], *, default_gsd: float) -> Band:
         raise SensorError(msg)
     return Band(
         name=name,
-        common_name=_text(row, "common_name", where, default="").lower() or nearest_common_name(center),
+        common_name=_common_name(row, center, where) or nearest_common_name(center) or name.lower(),
         center_wavelength=center,
         full_width_half_max=width,
         gsd=_positive(row, "gsd", where, default=default_gsd),
     )
+
+
+def _common_name(row: Mapping[str, Any], center: float, where: str) -> str:
+    """Read a common name; empty where none is stated."""
+    stated = _text(row, "common_name", where, default="").lower()
+    if not stated:
+        return ""
+    name = stated if stated in COMMON_RANGES else canonical_name(stated)
+    if name is None:
+        msg = f"{where}common_name must be one of {', '.join(COMMON_RANGES)}, got {stated!r}"
+        raise SensorError(msg)
+    if not may_be_called(name, center):
+        shortest, longest = COMMON_RANGES[name]
+        near = nearest_common_name(center)
+        way_out = f"write {near!r}" if near else "leave common_name out"
+        msg = (
+            f"{where}common_name {stated!r} stands for {shortest:g} to {longest:g} micrometres,"
+            f" got center_wavelength {center:g}; correct it, or {way_out}"
+        )
+        raise SensorError(msg)
+    return name
 
 
 def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -308,6 +329,11 @@ def _tables(table: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return rows
 
 
-def nearest_common_name(center_wavelength: float) -> str:
-    """Name a band by the common name whose typical centre is nearest, in micrometres."""
-    return min(COMMON_WAVELENGTHS, key=lambda name: abs(COMMON_WAVELENGTHS[name][0] - center_wavelength))
+def nearest_common_name(center_wavelength: float) -> str | None:
+    """Name a band by the common name whose typical centre is nearest, in micrometres.
+
+    Returns:
+        The name; None where the centre is far from what that name stands for, as at 1.24 um.
+    """
+    name = min(COMMON_WAVELENGTHS, key=lambda name: abs(COMMON_WAVELENGTHS[name][0] - center_wavelength))
+    return name if may_be_called(name, center_wavelength) else None

@@ -178,6 +178,8 @@ def test_wavelengths_of_the_item_make_bands_of_their_own(tmp_path: Path, make: S
     item["assets"]["red"]["eo:bands"] = [{"name": "Oa08", "center_wavelength": 0.665, "full_width_half_max": 0.01}]
     band = open_scene(save(tmp_path, item), bands="Oa08").bands[0]
     assert (band.name, band.common_name, band.center_wavelength) == ("Oa08", "red", 0.665)
+    item["assets"]["red"]["eo:bands"] = [{"name": "M08", "center_wavelength": 1.24, "full_width_half_max": 0.02}]
+    assert open_scene(save(tmp_path, item), bands="M08").bands[0].common_name == "m08"
 
 
 def test_the_grid_with_the_main_bands_is_taken_and_the_rest_named(

@@ -252,9 +252,10 @@ def _band(row: Mapping[str, Any], asset: Mapping[str, Any], sensor: Sensor | Non
         return None
     if known is not None:
         common_name = known.common_name
+    name = name or common_name or f"{center:g}"
     return Band(
-        name=name or common_name or f"{center:g}",
-        common_name=common_name or nearest_common_name(center),
+        name=name,
+        common_name=common_name or nearest_common_name(center) or name.lower(),
         center_wavelength=center,
         full_width_half_max=width,
         gsd=gsd,
