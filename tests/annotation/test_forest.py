@@ -46,6 +46,16 @@ def test_a_scene_of_two_halves_is_labelled_with_its_probabilities() -> None:
     assert (labelled.probabilities[1, :, 8:] > 0.9).all()
 
 
+@pytest.mark.parametrize("codes", [(5, 2), (5, 2, 6)])
+def test_three_pixels_of_each_class_are_enough_to_tell_them_apart(codes: tuple[int, ...]) -> None:
+    values = np.full((12, 15, 2), 0.1, np.float32)
+    values[:, 5:10], values[:, 10:] = 0.6, 0.3
+    found = classify(
+        values, [point(row, 5 * n + 2, code) for n, code in enumerate(codes) for row in (2, 6, 10)], reach=0
+    )
+    assert [found.labels[0, 5 * n] for n in range(len(codes))] == list(codes)
+
+
 def test_the_same_points_give_the_same_labels() -> None:
     one, other = (classify(halves(), POINTS, reach=1) for _ in range(2))
     np.testing.assert_array_equal(one.confidence, other.confidence)
@@ -85,9 +95,9 @@ def test_a_square_does_not_paint_over_a_clicked_pixel() -> None:
     assert len(samples) == 8
 
 
-def test_100_m_are_one_pixel_of_60_m_and_none_of_300_m() -> None:
+def test_100_m_are_one_pixel_of_60_m_and_coarser_ones_reach_as_far() -> None:
     sizes = [(60.0, 60.0), (10.0, 10.0), (30.0, 30.0), (300.0, 300.0)]
-    assert [reach_px(size) for size in sizes] == [1, 10, 3, 0]
+    assert [reach_px(size) for size in sizes] == [1, 10, 3, 1]
     assert reach_px(None) == 1
 
 

@@ -16,6 +16,7 @@ from undercast.evaluation.pairs import pair_references
 from undercast.grids import Grid
 from undercast.prediction import collect
 from undercast.readers import open_scene
+from undercast.scene import ArrayPixels
 from undercast.sensors import load_sensor
 from undercast.simulation.files import write_simulated
 from undercast.simulation.scenes import simulate
@@ -86,6 +87,28 @@ def test_labels_of_squares_come_back_on_the_scenes_own_grid(make_desk: MakeDesk,
     np.testing.assert_array_equal(written.class_map, wanted)
     assert written.probabilities.shape == (4, 23, 29)
     assert "squares of 2 x 2" in written.header.warnings[0]
+
+
+@pytest.mark.parametrize(("largest", "step"), [(10_000, 1), (200, 2)])
+def test_pixels_without_data_are_nodata_also_inside_a_square(
+    make_desk: MakeDesk, pointed: Desk, largest: int, step: int
+) -> None:
+    reflectance = pointed.scene.read().copy()
+    reflectance[0, ::5, 3::5] = np.nan
+    holed = replace(pointed.scene, name="holed", pixels=ArrayPixels(reflectance=reflectance))
+    desk = make_desk(holed, largest=largest)
+    assert desk.step == step
+    for point in pointed.session.points:
+        if np.isfinite(desk.features[point.row // step, point.col // step]).all():
+            desk.add(point.row // step, point.col // step, point.label)
+    desk.train()
+    saved = desk.save()
+    valid = np.isfinite(reflectance).all(axis=0)
+    with rasterio.open(saved.outputs.class_map) as source:
+        np.testing.assert_array_equal(source.read(1) != 255, valid)
+    assert saved.outputs.uncertainty is not None
+    with rasterio.open(saved.outputs.uncertainty) as source:
+        np.testing.assert_array_equal(np.isfinite(source.read(1)), valid)
 
 
 def test_a_folder_that_cannot_be_written_is_an_output_error(pointed: Desk, tmp_path: Path) -> None:

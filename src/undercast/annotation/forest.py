@@ -17,13 +17,17 @@ from undercast.classes import CLASS_NAMES
 from undercast.types import Bool, Float32, UInt8
 
 SETTINGS: dict[str, Any] = {"n_estimators": 100, "max_depth": 25, "min_samples_split": 25, "random_state": 42}
-"""ALCD's random forest: 100 trees, at most 25 levels, no node of fewer than 25 samples is split."""
+"""ALCD's random forest: 100 trees, at most 25 levels, no node of fewer than 25 samples is split.
+
+Where a class has fewer samples than that, nodes of as many as it has are split, too: a tree that never splits knows one
+class alone.
+"""
 FOLDS = 10
 """Parts of a cross-validation; each forest learns from nine tenths of the points, ALCD's training proportion."""
 EXPANSION_M = 100.0
 """A point stands for the pixels whose centres lie within this distance along rows and columns, in metres."""
-UNKNOWN_REACH_PX = 1
-"""The same in pixels where their size is not known: what 100 m are at ALCD's 60 m."""
+LEAST_REACH_PX = 1
+"""The same in pixels, at least, and where their size is not known: what 100 m are at ALCD's 60 m."""
 REGULARIZATION_PX = 1
 """Radius of the majority filter over the labels, in pixels."""
 PIXELS_AT_ONCE = 100_000
@@ -50,7 +54,9 @@ def reach_px(pixel_m: tuple[float, float] | None) -> int:
     Args:
         pixel_m: Height and width of a pixel, in metres; None where they are not known.
     """
-    return UNKNOWN_REACH_PX if pixel_m is None else int(EXPANSION_M * (1 + 1e-9) / max(pixel_m))
+    if pixel_m is None:
+        return LEAST_REACH_PX
+    return max(LEAST_REACH_PX, int(EXPANSION_M * (1 + 1e-9) / max(pixel_m)))
 
 
 def classify(features: Float32, points: Sequence[Point], *, reach: int) -> Labelled:
@@ -71,7 +77,7 @@ def classify(features: Float32, points: Sequence[Point], *, reach: int) -> Label
     points = [point for point in points if known[point.row, point.col]]
     check_points(points)
     samples, labels = training_samples(features, points, reach=reach)
-    forest = _forest().fit(samples, labels)
+    forest = _trained(samples, labels)
     chances = _chances(forest, features[known])
     found = np.full(known.shape, NO_LABEL, np.uint8)
     found[known] = chances.argmax(axis=1)
@@ -101,7 +107,7 @@ def cross_validated(features: Float32, points: Sequence[Point], *, reach: int) -
             return None
         if not asked:
             continue
-        forest = _forest().fit(*training_samples(features, kept, reach=reach))
+        forest = _trained(*training_samples(features, kept, reach=reach))
         seen = np.stack([features[point.row, point.col] for point in asked])
         found = written_classes(_chances(forest, seen).argmax(axis=1).astype(np.uint8))
         stated = written_classes(np.array([point.label for point in asked], np.uint8))
@@ -156,9 +162,11 @@ def _clicked(labels: UInt8, points: Sequence[Point]) -> UInt8:
     return labels
 
 
-def _forest() -> Any:
+def _trained(samples: Float32, labels: UInt8) -> Any:
     ensemble = require("sklearn.ensemble", extra="label", purpose="train on the points")
-    return ensemble.RandomForestClassifier(**SETTINGS)
+    fewest = int(np.unique(labels, return_counts=True)[1].min())
+    split = max(2, min(SETTINGS["min_samples_split"], fewest))
+    return ensemble.RandomForestClassifier(**{**SETTINGS, "min_samples_split": split}).fit(samples, labels)
 
 
 def _chances(forest: Any, samples: Float32) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,6 +20,8 @@ from undercast.classes import CLASS_NAMES
 from undercast.inference.ensemble import uncertainty
 from undercast.prediction import ModelIdentity, PredictionHeader, PredictionStream, Strip
 from undercast.scene import Scene
+from undercast.types import NODATA
+from undercast.windows import Window
 from undercast.writers import OutputOptions, Outputs, write
 from undercast.writers.staging import output_errors, publish, staging
 
@@ -103,7 +105,7 @@ def save(reference: Reference, destination: Destination) -> Saved:
 
 
 def stream(reference: Reference) -> PredictionStream:
-    """Bring labels to the scene's own grid; every pixel of a square has the square's class."""
+    """Bring labels to the scene's own grid; every pixel of a square that has data has the square's class."""
     scene = reference.scene
     header = PredictionHeader(
         scene=scene.name,
@@ -123,12 +125,26 @@ def _strips(reference: Reference) -> Iterator[Strip]:
         part = slice(first, first + rows)
         chances = reference.labelled.probabilities[:, part]
         kept = slice(0, height - first * step)
-        yield Strip(
+        doubt = uncertainty(chances[None], chances, "entropy", CLASS_NAMES)
+        strip = Strip(
             row=first * step,
             class_map=_widened(class_map[part], step)[kept, :width],
             probabilities=_widened(chances, step)[:, kept, :width],
-            uncertainty=_widened(uncertainty(chances[None], chances, "entropy", CLASS_NAMES), step)[kept, :width],
+            uncertainty=_widened(doubt, step)[kept, :width],
         )
+        yield strip if step == 1 else _without_nodata(strip, reference.scene)
+
+
+def _without_nodata(strip: Strip, scene: Scene) -> Strip:
+    """Leave out the pixels without data, of which a square may have some beside others."""
+    height, width = strip.class_map.shape
+    valid = scene.valid(Window(row=strip.row, col=0, height=height, width=width))
+    return replace(
+        strip,
+        class_map=np.where(valid, strip.class_map, np.uint8(NODATA)),
+        probabilities=np.where(valid, strip.probabilities, np.float32(np.nan)),
+        uncertainty=np.where(valid, strip.uncertainty, np.float32(np.nan)),
+    )
 
 
 def _widened(layers: _Layers, step: int) -> _Layers:
