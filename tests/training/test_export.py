@@ -56,6 +56,15 @@ def test_an_export_that_differs_is_refused(network: nn.Module, monkeypatch: pyte
         to_onnx(network, 3)
 
 
+def test_weights_that_cannot_be_rounded_keep_all_their_bits(
+    network: nn.Module, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = len(to_onnx(network, 3))
+    monkeypatch.setattr(export, "LARGEST_ROUNDING", 0.0)
+    assert len(to_onnx(network, 3)) > 1.5 * half
+    assert "all bits are kept" in caplog.text
+
+
 def test_stored_weights_are_the_same_in_bfloat16(network: nn.Module) -> None:
     graph = onnx.load_model_from_string(to_onnx(network, 3)).graph
     stored = [numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name.endswith(".half")]
