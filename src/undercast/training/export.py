@@ -40,8 +40,8 @@ LARGEST_ROUNDING = 2e-2
 def to_onnx(network: nn.Module, bands: int) -> bytes:
     """Export a network of logits as ONNX that gives probabilities.
 
-    It takes any batch and any sides that are multiples of 32. Weights are stored in sixteen bits where that changes next
-    to nothing.
+    It takes any batch and any sides that are multiples of 32. Weights are stored in sixteen bits where that changes
+    next to nothing.
 
     Raises:
         TrainingError: If ONNX Runtime's answers differ from the original's.
