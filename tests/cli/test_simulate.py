@@ -7,12 +7,15 @@ import runpy
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
 
+from undercast.simulation.scenes import Simulated, simulate
+
 if TYPE_CHECKING:
+    import pytest
     from click.testing import Result
 
 OPTIONS = ("--sensor", "spot-5-hrg", "--size", "32")
@@ -78,8 +81,28 @@ def test_a_folder_that_cannot_be_made_is_one_line(cli: Callable[..., Result], tm
     result = cli("simulate", *OPTIONS, "-o", tmp_path / "file" / "out")
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("OutputError: folder ")
+    assert result.stderr.startswith("OutputError: cannot write to ")
     assert result.stderr.count("\n") == 1
+
+
+def test_ctrl_c_leaves_nothing_half_written(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("simulate", *OPTIONS, "-o", tmp_path / "there")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()}
+
+    def interrupted(*arguments: Any, seed: int, **options: Any) -> Simulated:
+        if seed == 2:
+            raise KeyboardInterrupt
+        return simulate(*arguments, seed=seed, **options)
+
+    monkeypatch.setattr("undercast.simulation.scenes.simulate", interrupted)
+    result = cli("simulate", *OPTIONS, "-n", "3", "-o", tmp_path / "new")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert not (tmp_path / "new").exists()
+
+    assert cli("simulate", *OPTIONS, "-n", "3", "-o", tmp_path / "there", "--overwrite").exit_code == 130
+    assert {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()} == before
 
 
 def test_a_simulated_scene_can_be_masked_and_described(

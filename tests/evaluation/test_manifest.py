@@ -133,6 +133,15 @@ def test_a_truncated_or_missing_file_is_refused(tmp_path: Path, drawn: SimpleNam
         list(manifest_references(tmp_path))
 
 
+def test_a_ground_sample_distance_that_is_none_is_refused(tmp_path: Path, drawn: SimpleNamespace) -> None:
+    drawn.write_folder(tmp_path, {"one": drawn.stripes()})
+    rows = read_manifest(tmp_path)
+    for gsd in ("ten", -10, [10], float("nan")):
+        (tmp_path / "manifest.json").write_text(json.dumps([rows[0] | {"gsd_m": gsd}]))
+        with pytest.raises(EvaluationError, match=r"expected gsd_m in metres above 0, or null, got "):
+            list(manifest_references(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("text", "told"), [("{", "is not JSON"), ("{}", "a list of objects"), ("[]", "labelled scenes")]
 )

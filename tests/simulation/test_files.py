@@ -114,6 +114,12 @@ def test_the_manifest_lists_the_scenes(tmp_path: Path) -> None:
     }
 
 
+def test_the_manifest_holds_no_number_that_json_has_not(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_manifest(tmp_path, [replace(write(tmp_path, drawn()), gsd=float("nan"))], software="undercast 1")
+    assert not (tmp_path / "manifest.json").exists()
+
+
 def test_an_existing_file_is_refused(tmp_path: Path) -> None:
     refuse_existing(tmp_path, ["a.tif"])
     (tmp_path / "a.tif").touch()

@@ -168,6 +168,12 @@ def test_a_tiny_scene_is_refused() -> None:
         simulate(SENSOR, size=7)
 
 
+@pytest.mark.parametrize("gsd", [0.0, -10.0, float("nan"), float("inf")])
+def test_a_ground_sample_distance_that_is_none_is_refused(gsd: float) -> None:
+    with pytest.raises(UsageError, match="gsd: expected metres above 0, got "):
+        simulate(SENSOR, size=16, gsd=gsd)
+
+
 @pytest.mark.parametrize("size", [8, 9, 33])
 def test_small_and_odd_sizes_work(size: int) -> None:
     for seed in range(6):

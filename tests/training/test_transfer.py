@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from undercast.bands import band_from_name
-from undercast.errors import BandError, OutputExistsError, TrainingError
+from undercast.errors import BandError, EvaluationError, GridError, OutputExistsError, TrainingError
 from undercast.evaluation.manifest import file_hash, manifest_references
 from undercast.sensors import Sensor, load_sensor, parse_sensor
 from undercast.training.chips import read_chips
@@ -101,3 +103,70 @@ def test_what_lacks_a_band_is_left_out_and_named(chips: Path, tmp_path: Path) ->
     assert not (tmp_path / "b" / "manifest.json").exists()
     with pytest.raises(OutputExistsError, match="exists already"):
         transfer(chips, sensor(30.0, "red"), tmp_path / "a")
+
+
+def test_an_interruption_leaves_nothing_half_written(
+    chips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        transfer(chips, sensor(60.0, "red", "nir08"), tmp_path / "new", progress=interrupt)
+    assert not (tmp_path / "new").exists()
+
+
+def cut_short(folder: Path) -> None:
+    path = folder / "human.npz"
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def scrambled(folder: Path) -> None:
+    path = folder / "human.npz"
+    with np.load(path) as stored:
+        np.savez_compressed(path, **dict(stored))
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+
+
+def with_mask(mask: np.ndarray) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        with np.load(folder / "human.npz") as stored:
+            np.savez(folder / "human.npz", **{**stored, "mask": mask})
+
+    return change
+
+
+def with_row(**changes: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        rows = json.loads((folder / "manifest.json").read_text("utf-8"))
+        changed = [row | changes if row["file"] == "human.npz" else row for row in rows]
+        (folder / "manifest.json").write_text(json.dumps(changed), "utf-8")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "told"),
+    [
+        (lambda folder: (folder / "human.npz").unlink(), EvaluationError, "human.npz cannot be read: No such file"),
+        (cut_short, EvaluationError, r"human.npz is not a file of NumPy arrays \(truncated\?\)"),
+        (scrambled, EvaluationError, r"human.npz is not a file of NumPy arrays \(truncated\?\)"),
+        (with_mask(np.zeros((2, 3), np.uint8)), GridError, "expected a mask of"),
+        (with_row(gsd_m="ten"), EvaluationError, "human.npz: expected gsd_m in metres above 0, or null, got 'ten'"),
+        (with_row(gsd_m=-10), EvaluationError, "expected gsd_m in metres above 0, or null, got -10"),
+        (with_row(cover=float("nan")), EvaluationError, "human.npz: expected finite numbers, got NaN or infinity"),
+        (with_row(file="x/clear.npz"), EvaluationError, "expected files of different names, got clear.npz twice"),
+    ],
+    ids=["missing", "cut short", "scrambled", "another mask", "a text", "a negative gsd", "NaN", "one name twice"],
+)
+def test_a_wrong_folder_is_refused_and_leaves_nothing(
+    chips: Path, tmp_path: Path, damage: Callable[[Path], None], error: type[Exception], told: str
+) -> None:
+    shutil.copytree(chips, tmp_path / "from")
+    damage(tmp_path / "from")
+    with pytest.raises(error, match=told):
+        transfer(tmp_path / "from", sensor(60.0, "red", "nir08"), tmp_path / "to")
+    assert not (tmp_path / "to").exists()

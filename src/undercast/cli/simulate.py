@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -14,6 +15,9 @@ from undercast.cli.printing import print_json, progress_bar
 from undercast.errors import UsageError
 from undercast.sensors import Sensor, load_sensor
 from undercast.types import FEW_PIXELS, PRODUCT_LEVELS, ProductLevel
+
+if TYPE_CHECKING:
+    from undercast.simulation.files import SimulatedFiles
 
 LARGEST = 4096
 """Largest side of a simulated scene, in pixels; beyond it the arrays do not fit in the memory of a laptop."""
@@ -71,7 +75,7 @@ def command(
     Each scene is a GeoTIFF with the sensor's bands, a second one with its class map (0 clear, 1 thick cloud,
     2 thin cloud, 3 cloud shadow, 255 where the class is left open) and a third one with the elevation of its
     ground in metres. manifest.json lists them. The
-    scenes pretend to lie in UTM zone 31 north, all at the same place.
+    scenes pretend to lie in UTM zone 31 north, all at the same place. All files appear together at the end, or none.
 
     With --from the images are real: labelled chips of another sensor, seen with the spectral responses, blur,
     ground sample distance, noise and quantisation of this one. The chips that come out are for training and evaluation.
@@ -83,28 +87,40 @@ def command(
         _refuse_unused(click.get_current_context(), ("number", "size", "level", "gsd", "overwrite"))
         _transfer(source, chosen, output, seed=seed, as_json=as_json)
         return
-    from undercast.simulation.files import file_names, refuse_existing, write_manifest, write_simulated
+    from undercast.simulation.files import MANIFEST, file_names, refuse_existing, write_manifest, write_simulated
     from undercast.simulation.scenes import simulate
+    from undercast.writers.staging import publish, staging
 
     names = [f"{chosen.id}_{size}px_seed{seed + i}" for i in range(number)]
+    wanted = [*(file for name in names for file in file_names(name)), MANIFEST]
     if not overwrite:
-        wanted = [file for name in names for file in file_names(name)]
-        refuse_existing(output, [*wanted, "manifest.json"])
+        refuse_existing(output, wanted)
     software = f"undercast {version()}"
     scenes = []
-    for i, name in enumerate(names):
-        simulated = simulate(chosen, size=size, seed=seed + i, level=level, gsd=gsd)
-        files = write_simulated(simulated, output, name=name, seed=seed + i, software=software)
-        scenes.append(files)
+    with staging(output, "simulated") as stage, progress_bar("simulating") as progress:
+        for i, name in enumerate(names):
+            simulated = simulate(chosen, size=size, seed=seed + i, level=level, gsd=gsd)
+            scenes.append(write_simulated(simulated, stage, name=name, seed=seed + i, software=software))
+            if progress is not None:
+                progress(i + 1, number)
+        write_manifest(stage, scenes, software=software)
+        publish(stage, [output / file for file in wanted])
+    _tell(scenes, output, as_json=as_json)
+
+
+def _tell(scenes: Sequence[SimulatedFiles], output: Path, *, as_json: bool) -> None:
+    """Say what was written."""
+    from undercast.simulation.files import MANIFEST
+
+    for files in scenes:
         if as_json:
             folder = output.absolute()
             paths = {key: str(folder / getattr(files, key)) for key in ("scene", "reference", "elevation")}
             print_json({**files.to_dict(), **paths})
         else:
             click.echo(f"{output / files.scene}  ({files.level}, reference {files.reference})")
-    manifest = write_manifest(output, scenes, software=software)
     if not as_json:
-        click.echo(f"{manifest}  (list of the scenes)")
+        click.echo(f"{output / MANIFEST}  (list of the scenes)")
 
 
 def _refuse_unused(context: click.Context, names: Sequence[str]) -> None:

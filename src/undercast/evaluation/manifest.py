@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -48,10 +50,12 @@ __all__ = [
     "LabelRule",
     "bands_of",
     "file_hash",
+    "gsd_of",
     "kind_of_labels",
     "level_of",
     "manifest_references",
     "possible_sets",
+    "read_arrays",
     "read_manifest",
     "read_reference",
 ]
@@ -136,6 +140,29 @@ def level_of(row: Mapping[str, Any]) -> ProductLevel:
     return "surface" if "l2a" in text or "surface" in text or "boa" in text else "toa"
 
 
+def gsd_of(row: Mapping[str, Any], *, folder: Path) -> float | None:
+    """Read a row's ground sample distance in metres; None where it is not known.
+
+    Args:
+        row: Of the manifest.
+        folder: Where the manifest lies, for messages.
+
+    Raises:
+        EvaluationError: If it is no size.
+    """
+    given = row.get("gsd_m")
+    if not given:
+        return None
+    try:
+        gsd = float(given)
+    except (TypeError, ValueError):
+        gsd = math.nan
+    if not 0 < gsd < math.inf:
+        msg = f"{folder / MANIFEST}: {row['file']}: expected gsd_m in metres above 0, or null, got {given!r}."
+        raise EvaluationError(msg)
+    return gsd
+
+
 def kind_of_labels(row: Mapping[str, Any]) -> str | None:
     """Tell which of ``RULES`` reads a row's mask; None where nothing is known of its pixels."""
     if str(row.get("use", "")).startswith("clear-negative"):
@@ -180,7 +207,8 @@ def read_reference(folder: Path, row: Mapping[str, Any]) -> ReferenceScene:
     """Read the reference of one row.
 
     Raises:
-        EvaluationError: If the file is missing, damaged, holds unknown codes, or its pixels are not labelled.
+        EvaluationError: If the file is missing, damaged, holds unknown codes, or its pixels are not labelled; or if the
+            row's ``gsd_m`` is no size.
         GridError: If bands and mask differ in shape.
     """
     kind = kind_of_labels(row)
@@ -188,28 +216,44 @@ def read_reference(folder: Path, row: Mapping[str, Any]) -> ReferenceScene:
     if kind is None:
         msg = f"{path}: its pixels are not labelled."
         raise EvaluationError(msg)
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     stored: NDArray[np.int16] = arrays["bands"]
-    mask: UInt8 = arrays["mask"] if "mask" in arrays and kind != "clear" else np.zeros(stored.shape[1:], np.uint8)
-    if mask.shape != stored.shape[1:]:
-        msg = f"{path}: expected a mask of {stored.shape[1:]} px as the bands, got {mask.shape}."
-        raise GridError(msg)
-    check_codes(mask, set(STORED_CODES), name=str(path), what="a stored mask")
+    mask = np.zeros(stored.shape[1:], np.uint8) if kind == "clear" else stored_mask(arrays, name=str(path))
     empty = stored == STORED_NODATA
     possible = labelled(arrays["possible"]) if "possible" in arrays else possible_sets(mask, kind)
     possible[empty.all(axis=0)] = 0
     reflectance = stored * np.float32(STORED_SCALE)
     reflectance[empty] = np.nan
     scene = scene_from_array(reflectance, bands_of(arrays), name=_name(row), level=level_of(row))
-    gsd = row.get("gsd_m")
+    gsd = gsd_of(row, folder=folder)
     reference = reference_scene(
         scene,
         possible,
         _strata(row, kind, folder),
-        gsd=None if gsd is None else float(gsd),
+        gsd=gsd,
         file_hash=file_hash(path),
     )
-    return replace(reference, terrain=ground_of(arrays, float(gsd or 0), name=str(path)))
+    return replace(reference, terrain=ground_of(arrays, gsd or 0.0, name=str(path)))
+
+
+def stored_mask(arrays: Mapping[str, Any], *, name: str) -> UInt8:
+    """Give the mask of a stored scene; 0 everywhere where there is none.
+
+    Args:
+        arrays: Its ``bands`` and, where it is there, ``mask``.
+        name: Of the file, for messages.
+
+    Raises:
+        EvaluationError: If it holds unknown codes.
+        GridError: If it has not the shape of the bands.
+    """
+    shape = arrays["bands"].shape[1:]
+    mask: UInt8 = arrays.get("mask", np.zeros(shape, np.uint8))
+    if mask.shape != shape:
+        msg = f"{name}: expected a mask of {shape} px as the bands, got {mask.shape}."
+        raise GridError(msg)
+    check_codes(mask, set(STORED_CODES), name=name, what="a stored mask")
+    return mask
 
 
 def ground_of(arrays: Mapping[str, Any], gsd: float, *, name: str) -> Terrain | None:
@@ -239,7 +283,12 @@ def ground_of(arrays: Mapping[str, Any], gsd: float, *, name: str) -> Terrain | 
     return terrain_of(dem.astype(np.float32), gsd, sun)
 
 
-def _arrays(path: Path) -> dict[str, Any]:
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Read the arrays of a stored scene: bands and their names, and what else there is of it.
+
+    Raises:
+        EvaluationError: If the file is missing or damaged, or the arrays do not go together.
+    """
     try:
         # Opened here, because np.load leaves a damaged file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -247,8 +296,8 @@ def _arrays(path: Path) -> dict[str, Any]:
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}."
         raise EvaluationError(msg) from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        msg = f"{path} is not a file of NumPy arrays (truncated?): {error}."
+    except (ValueError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        msg = f"{path} is not a file of NumPy arrays (truncated?): {str(error).rstrip('.')}."
         raise EvaluationError(msg) from error
     missing = [name for name in _NEEDED if name not in arrays]
     if missing:

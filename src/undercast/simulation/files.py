@@ -30,6 +30,8 @@ CRS = "EPSG:32631"
 """Where the scenes pretend to lie: UTM zone 31 north."""
 CENTER = (500_000.0, 5_000_000.0)
 """Easting and northing of the scenes' centre, in metres: on the zone's central meridian, at 45 degrees."""
+MANIFEST = "manifest.json"
+"""File that lists the scenes."""
 COMPRESSION = {"driver": "GTiff", "compress": "deflate", "tiled": True, "blockxsize": 256, "blockysize": 256}
 
 
@@ -142,8 +144,8 @@ def write_manifest(folder: Path, scenes: list[SimulatedFiles], *, software: str)
         OutputError: If it cannot be written.
     """
     manifest = {"software": software, "simulated": True, "scenes": [scene.to_dict() for scene in scenes]}
-    path = folder / "manifest.json"
-    place(path, (json.dumps(manifest, indent=2) + "\n").encode())
+    path = folder / MANIFEST
+    place(path, (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode())
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +121,7 @@ def simulate(
         background: Real image to put clouds on.
 
     Raises:
-        UsageError: If ``size`` is too small or the background does not fit.
+        UsageError: If ``size`` is too small, ``gsd`` is no size, or the background does not fit.
     """
     rng = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
     if background is not None:
@@ -133,6 +134,9 @@ def simulate(
             raise UsageError(msg)
     if size < FEW_PIXELS:
         msg = f"size must be at least {FEW_PIXELS} px, got {size}."
+        raise UsageError(msg)
+    if gsd is not None and not 0 < gsd < math.inf:
+        msg = f"gsd: expected metres above 0, got {gsd:g}."
         raise UsageError(msg)
     drawn: ProductLevel = "toa" if rng.random() < 2 / 3 else "surface"
     view = View(

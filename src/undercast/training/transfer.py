@@ -13,14 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undercast.bands import Band, response_weights
-from undercast.errors import BandError, OutputExistsError, TrainingError
-from undercast.evaluation.manifest import bands_of, file_hash, kind_of_labels, possible_sets, read_manifest
+from undercast.errors import BandError, EvaluationError, OutputExistsError, TrainingError
+from undercast.evaluation.manifest import (
+    bands_of,
+    file_hash,
+    gsd_of,
+    kind_of_labels,
+    possible_sets,
+    read_arrays,
+    read_manifest,
+    stored_mask,
+)
 from undercast.sensors import Sensor
 from undercast.simulation.coarse import UNKNOWN, seen_by, shares
-from undercast.simulation.files import make_folder, place
+from undercast.simulation.files import place
 from undercast.simulation.sensor import observe
 from undercast.types import Float32, UInt8
 from undercast.weak_labels.chip_format import MANIFEST, STORED_NODATA, STORED_SCALE, chip_arrays
+from undercast.writers.staging import publish, staging
 
 LARGEST_FACTOR = 100
 """Largest ratio of the two ground sample distances; beyond it a chip is a handful of pixels."""
@@ -44,7 +54,7 @@ def transfer(
     """Show every chip of a folder as another sensor sees it: its spectral responses, blur, sampling, noise and bits.
 
     Labels follow: a coarser pixel has the possible set that most of it has. A chip that is coarser than the sensor
-    keeps its resolution.
+    keeps its resolution. All files appear together at the end, or none.
 
     Args:
         source: Folder with ``manifest.json`` and chips.
@@ -56,28 +66,30 @@ def transfer(
     Raises:
         OutputExistsError: If the folder holds chips.
         TrainingError: If no chip has the sensor's bands.
-        EvaluationError: If the source folder is wrong.
+        EvaluationError: If the source folder or one of its files is wrong.
+        GridError: If a mask has not the shape of its bands.
+        OutputError: If the chips cannot be written.
     """
     if (out / MANIFEST).exists():
         msg = f"{out / MANIFEST} exists already. Choose another folder."
         raise OutputExistsError(msg)
-    rows = read_manifest(source)
-    make_folder(out)
+    rows = _read_rows(source)
     made: list[dict[str, Any]] = []
     left_out = []
-    for number, row in enumerate(rows):
-        try:
-            made.append(_transfer_one(source, row, sensor, out, np.random.default_rng((seed, number))))
-        except BandError as error:
-            left_out.append(f"{row['file']}: {error}")
-        if progress is not None:
-            progress(number + 1, len(rows))
-    if not made:
-        msg = (
-            f"{source}: expected a chip with the bands of {sensor.id}, got none. First: {(left_out or ['no chip'])[0]}"
-        )
-        raise TrainingError(msg)
-    place(out / MANIFEST, (json.dumps(made, indent=1) + "\n").encode())
+    with staging(out, out.name) as stage:
+        for number, row in enumerate(rows):
+            try:
+                made.append(_transfer_one(source, row, sensor, stage, np.random.default_rng((seed, number))))
+            except BandError as error:
+                left_out.append(f"{row['file']}: {error}")
+            if progress is not None:
+                progress(number + 1, len(rows))
+        if not made:
+            first = (left_out or ["no chip"])[0]
+            msg = f"{source}: expected a chip with the bands of {sensor.id}, got none. First: {first}"
+            raise TrainingError(msg)
+        place(stage / MANIFEST, (json.dumps(made, indent=1, allow_nan=False) + "\n").encode())
+        publish(stage, [out / name for name in (*(row["file"] for row in made), MANIFEST)])
     return Transferred(folder=out, made=tuple(row["file"] for row in made), left_out=tuple(left_out))
 
 
@@ -133,31 +145,49 @@ def _coarser(elevation: NDArray[Any], factor: int) -> NDArray[np.float32]:
     return np.asarray(squares.mean(axis=(1, 3)), np.float32)
 
 
+def _read_rows(source: Path) -> list[dict[str, Any]]:
+    """Read a folder's manifest, whose rows are written again with what changes in them.
+
+    Raises:
+        EvaluationError: If it is wrong, two of its files have one name, or it holds a number that JSON has not.
+    """
+    rows = read_manifest(source)
+    names: set[str] = set()
+    for row in rows:
+        name = Path(str(row["file"])).name
+        if name in names:
+            msg = f"{source / MANIFEST}: expected files of different names, got {name} twice."
+            raise EvaluationError(msg)
+        names.add(name)
+        try:
+            json.dumps(row, allow_nan=False)
+        except ValueError as error:
+            msg = f"{source / MANIFEST}: {row['file']}: expected finite numbers, got NaN or infinity. Write null there."
+            raise EvaluationError(msg) from error
+    return rows
+
+
 def _transfer_one(
     source: Path, row: dict[str, Any], sensor: Sensor, out: Path, rng: np.random.Generator
 ) -> dict[str, Any]:
     path = source / str(row["file"])
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        stored: NDArray[np.int16] = arrays["bands"]
-        bands = bands_of(arrays)
-        given = {name: arrays[name] for name in ("mask", "possible") if name in arrays}
-        more = {name: arrays[name] for name in ("dem", "sza", "saa") if name in arrays}
-    gsd = float(row.get("gsd_m") or sensor.gsd)
+    arrays = read_arrays(path)
+    stored: NDArray[np.int16] = arrays["bands"]
+    bands = bands_of(arrays)
+    more: dict[str, NDArray[Any]] = {name: arrays[name] for name in ("dem", "sza", "saa") if name in arrays}
+    gsd = gsd_of(row, folder=source) or sensor.gsd
     factor = max(1, round(sensor.gsd / gsd))
     if factor > min(LARGEST_FACTOR, *stored.shape[1:]):
         msg = f"{factor} of its pixels along one of {sensor.id}'s are too many."
         raise BandError(msg)
     reflectance = np.where(stored == STORED_NODATA, np.float32(np.nan), stored * np.float32(STORED_SCALE))
     seen = as_seen(sensor, reflectance.astype(np.float32), bands, factor, rng)
-    sets = np.zeros(stored.shape[1:], np.uint8)
-    kind = kind_of_labels(row)
-    if kind is not None and (given or kind == "clear"):
-        sets = given["possible"] if "possible" in given else possible_sets(given.get("mask", sets), kind)
     name = Path(str(row["file"])).name
     buffer = io.BytesIO()
     if "dem" in more:
         more["dem"] = _coarser(more["dem"], factor)
-    chip: dict[str, Any] = chip_arrays(seen, sensor.bands, coarser_sets(sets, factor), more)
+    sets = coarser_sets(_sets(arrays, kind_of_labels(row), path), factor)
+    chip: dict[str, Any] = chip_arrays(seen, sensor.bands, sets, more)
     np.savez_compressed(buffer, **chip)
     place(out / name, buffer.getvalue())
     values, counts = np.unique(chip["mask"], return_counts=True)
@@ -171,3 +201,14 @@ def _transfer_one(
         "gsd_m": gsd * factor,
         "made_from": {"file": row["file"], "sha256": file_hash(path), "sensor": row.get("sensor")},
     }
+
+
+def _sets(arrays: dict[str, Any], kind: str | None, path: Path) -> UInt8:
+    """Give the possible sets of a chip; 0 where nobody labelled it."""
+    known = "possible" in arrays or "mask" in arrays or kind == "clear"
+    if kind is None or not known:
+        return np.zeros(arrays["bands"].shape[1:], np.uint8)
+    if "possible" in arrays:
+        sets: UInt8 = arrays["possible"]
+        return sets
+    return possible_sets(stored_mask(arrays, name=str(path)), kind)
