@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import runpy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import Result
+
+from undercast.readers import open_scene
+from undercast.scene import SunAngles
 
 Cli = Callable[..., Result]
 DRAWN = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "data" / "weak_labels" / "make.py")))
@@ -79,6 +83,17 @@ def test_simulated_scenes_lie_at_places_of_their_own(cli: Cli, tmp_path: Path) -
         (("--labels", "again.tif"), 2, "UsageError: expected --labels for each of 1 scenes, got 2."),
         (("--dem", "a.tif", "--dem", "b.tif"), 2, "UsageError: expected one --dem, or one for each of 1 scenes"),
         (("--dem", "none.tif"), 1, "SceneError: elevation none.tif cannot be read"),
+        (("--sun", "35,150", "--sun", "40,150"), 2, "UsageError: expected one --sun, or one for each of 1 scenes"),
+        (("--sun", "35"), 2, "UsageError: expected --sun ZENITH,AZIMUTH with that many numbers"),
+        (("--sun", "95,10"), 2, "UsageError: --sun: expected a zenith angle from 0 to below 90 degrees"),
+        (("--block", "1e-6"), 2, "UsageError: expected at most 1000000 blocks under a window"),
+        (("--block", "1e-6", "--split", "scene"), 2, "UsageError: expected at most 1000000 blocks under a window"),
+        (("--block", "5000", "--gap", "1e9"), 2, "UsageError: expected at most 1000000 blocks under a window"),
+        (
+            ("--block", "319", "--shares", "0.8,0.2,0"),
+            2,
+            "UsageError: scene: expected blocks of 320 m or more, a chip's side on the ground, got 319 m. Use a larger",
+        ),
     ],
 )
 def test_what_cannot_be_cut_is_one_line_and_leaves_nothing_behind(
@@ -89,6 +104,29 @@ def test_what_cannot_be_cut_is_one_line_and_leaves_nothing_behind(
     assert result.stderr.startswith(told)
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_suns_angles_are_stored_where_the_scene_does_not_say_them(
+    cli: Cli, tmp_path: Path, scene: Path, labels: Path
+) -> None:
+    result = cli(
+        "chips", "make", scene, "--labels", labels, "-o", tmp_path / "out", *ALL_TRAIN, "--sun", "35,150"
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    for path in (tmp_path / "out" / "train").glob("*.npz"):
+        with np.load(path) as arrays:
+            assert (float(arrays["sza"]), float(arrays["saa"])) == (35.0, 150.0)
+
+
+def test_the_suns_angles_that_a_scene_says_are_kept(
+    cli: Cli, tmp_path: Path, scene: Path, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = replace(open_scene(scene), sun=SunAngles(zenith=20.0, azimuth=140.0))
+    monkeypatch.setattr("undercast.readers.open_scene", lambda *_: own)
+    options = (*ALL_TRAIN, "--sun", "35,150")
+    assert cli("chips", "make", scene, "--labels", labels, "-o", tmp_path / "out", *options).exit_code == 0
+    with np.load(next((tmp_path / "out" / "train").glob("*.npz"))) as arrays:
+        assert (float(arrays["sza"]), float(arrays["saa"])) == (20.0, 140.0)
 
 
 def test_a_processors_mask_is_not_taken_for_labels(cli: Cli, tmp_path: Path, scene: Path, labels: Path) -> None:

@@ -78,6 +78,7 @@ def test_the_processors_and_their_failings_are_listed(cli: Cli) -> None:
         (("--processor", "s2cloudless-byte", "--band", "2"), 1, "SceneError: expected a raster with a mask in band 2"),
         (("--processor", "python-fmask"), 0, ""),
         (("--processor", "fmask", "--ignore", "none.tif"), 1, "SceneError: none.tif cannot be read"),
+        (("--processor", "fmask", "--erode", "1e9"), 2, "UsageError: expected an erosion below the mask's diagonal"),
     ],
 )
 def test_what_cannot_be_imported_is_one_line(
@@ -90,7 +91,30 @@ def test_what_cannot_be_imported_is_one_line(
     assert (tmp_path / "out").exists() == (status == 0)
 
 
+@pytest.mark.parametrize("name", ["out.json", "out.img", "out"])
+def test_an_output_that_is_no_geotiff_is_refused(cli: Cli, tmp_path: Path, mask: Path, name: str) -> None:
+    result = cli("labels", "import", mask, "--processor", "fmask", "-o", tmp_path / name)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("UsageError: expected an output that ends in .tif or .tiff, got ")
+    assert result.stderr.endswith("Try out.tif\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["fmask.tif"]
+
+
+def test_an_output_that_is_its_input_is_refused(cli: Cli, tmp_path: Path, mask: Path) -> None:
+    before = mask.read_bytes()
+    result = cli("labels", "import", mask, "--processor", "fmask", "-o", mask, "--overwrite")
+    assert result.exit_code == 2
+    assert "expected an output other than its input" in result.stderr
+    assert mask.read_bytes() == before
+
+    zone = tmp_path / "zone.json"
+    zone.write_text("{}", "utf-8")
+    arguments = ("labels", "import", mask, "--processor", "fmask", "--ignore", zone, "--overwrite")
+    assert "expected an output other than its input" in cli(*arguments, "-o", tmp_path / "zone.tif").stderr
+    assert zone.read_text("utf-8") == "{}"
+
+
 def test_a_mask_itself_is_no_labels(cli: Cli, tmp_path: Path, mask: Path) -> None:
     result = cli("labels", "consensus", mask, mask, "-o", tmp_path / "out.tif")
     assert result.exit_code == 1
-    assert "Make them with `undercast labels import`" in result.stderr
+    assert "Make them with `undercast labels import`; `undercast chips make --scheme ID` takes" in result.stderr

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from undercast.errors import GridError, LabelError, OutputExistsError
+from undercast.errors import GridError, LabelError, OutputExistsError, UsageError
 from undercast.types import UInt8
 from undercast.weak_labels import label_files
 from undercast.weak_labels.combining import RULES, Rule, consensus, consensus_files
@@ -118,4 +118,6 @@ def test_labels_of_other_ground_one_alone_and_existing_files_are_refused(
     with pytest.raises(LabelError, match="two processors or more, got 1"):
         consensus_files([here], tmp_path / "out.tif")
     with pytest.raises(OutputExistsError, match="exists already"):
-        consensus_files([here, here], tmp_path / "a.tif")
+        consensus_files([here, here], tmp_path / "b.tif")
+    with pytest.raises(UsageError, match="expected an output other than its input"):
+        consensus_files([here, here], tmp_path / "a.tif", overwrite=True)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from undercast.classes import scheme_ids
 from undercast.cli.app import version
-from undercast.cli.opening import numbers_of, open_options, opening_options, split_source
+from undercast.cli.opening import numbers_of, open_options, opening_options, split_source, sun_of
 from undercast.cli.printing import print_json, print_pairs, progress_bar
 from undercast.errors import UsageError
 
 if TYPE_CHECKING:
     from undercast.readers.base import OpenOptions
+    from undercast.scene import SunAngles
     from undercast.weak_labels.chips import ChipScene
+
+_T = TypeVar("_T")
+NIGHT = 90
+"""Degrees from the vertical at which the sun stands on the horizon."""
 
 
 @click.group(name="chips")
@@ -54,6 +60,12 @@ def command() -> None:
     multiple=True,
     metavar="FILE",
     help="Height of the ground in metres, in any CRS, stored with the chips: one for all scenes, or one for each.",
+)
+@click.option(
+    "--sun",
+    multiple=True,
+    metavar="ZENITH,AZIMUTH",
+    help="Sun angles in degrees, stored with the chips, where a scene does not say them: one for all, or one for each.",
 )
 @click.option("--size", type=int, default=256, show_default=True, metavar="PX", help="Side of a chip.")
 @click.option(
@@ -120,12 +132,14 @@ def make_command(
             seed=given.pop("seed"),
         ),
     )
-    ground = _one_each(given.pop("dem"), len(scenes))
+    ground = _one_each("--dem", given.pop("dem"), len(scenes))
+    suns = _one_each("--sun", [_sun_of(sun) for sun in given.pop("sun")], len(scenes))
     records = {key: given.pop(key) for key in ("scheme", "kind", "licence", "source")}
     records["source"] = records["source"] or output.name
     chosen = open_options(**given)
     opened = [
-        _open(scene, path, chosen, dem=dem, **records) for scene, path, dem in zip(scenes, labels, ground, strict=True)
+        _open(scene, path, chosen, dem=dem, sun=sun, **records)
+        for scene, path, dem, sun in zip(scenes, labels, ground, suns, strict=True)
     ]
     with progress_bar("chips") as progress:
         made = make_chips(opened, output, options, software=f"undercast {version()}", progress=progress)
@@ -137,12 +151,21 @@ def make_command(
     print_pairs((f"left out, {reason}", str(count)) for reason, count in made.dropped.items())
 
 
-def _one_each(dem: tuple[str, ...], count: int) -> tuple[str | None, ...]:
-    """Give each scene its elevation."""
-    if len(dem) not in {0, 1, count}:
-        msg = f"expected one --dem, or one for each of {count} scenes, got {len(dem)}."
+def _one_each(option: str, given: Sequence[_T], count: int) -> Sequence[_T | None]:
+    """Give each scene its own value of an option, or all the one that there is."""
+    if len(given) not in {0, 1, count}:
+        msg = f"expected one {option}, or one for each of {count} scenes, got {len(given)}."
         raise UsageError(msg)
-    return dem if len(dem) == count else (dem[0] if dem else None,) * count
+    return given if len(given) == count else [given[0] if given else None] * count
+
+
+def _sun_of(text: str) -> SunAngles:
+    """Read the sun's angles, and refuse a sun that lights nothing."""
+    sun = sun_of(text)
+    if not 0 <= sun.zenith < NIGHT:
+        msg = f"--sun: expected a zenith angle from 0 to below {NIGHT} degrees and an azimuth, got {text}."
+        raise UsageError(msg)
+    return sun
 
 
 def _tell_missing(empty: Sequence[str], shares: Sequence[float]) -> None:
@@ -162,6 +185,7 @@ def _open(
     licence: str,
     source: str,
     dem: str | None,
+    sun: SunAngles | None,
 ) -> ChipScene:
     """Open a scene and its labels."""
     from undercast.readers import open_scene
@@ -170,6 +194,8 @@ def _open(
     from undercast.weak_labels.label_files import open_labels
 
     scene = open_scene(split_source(name), options)
+    if scene.sun is None:
+        scene = replace(scene, sun=sun)
     opened = open_labels(labels, scheme=scheme)
     return ChipScene(
         scene=scene,

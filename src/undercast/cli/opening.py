@@ -17,6 +17,7 @@ from undercast.types import PRODUCT_LEVELS, ProductLevel
 
 if TYPE_CHECKING:
     from undercast.readers.base import OpenOptions
+    from undercast.scene import SunAngles
 
 _REMOTE = re.compile(r"^([a-z][a-z0-9+.-]*://|/vsi)", re.IGNORECASE)
 _BETWEEN_REMOTE = re.compile(r",(?=[a-z][a-z0-9+.-]*://|/vsi)", re.IGNORECASE)
@@ -117,6 +118,18 @@ def split_source(argument: str) -> str | tuple[str, ...]:
     parts = _BETWEEN_REMOTE.split(argument) if _REMOTE.match(argument) else argument.split(",")
     files = tuple(part.strip() for part in parts if part.strip())
     return files[0] if len(files) == 1 else files
+
+
+def sun_of(text: str) -> SunAngles:
+    """Read the sun's angles.
+
+    Raises:
+        UsageError: If they are not two finite numbers.
+    """
+    from undercast.scene import SunAngles
+
+    zenith, azimuth = numbers_of(text, "--sun ZENITH,AZIMUTH", example="--sun 35,150")
+    return SunAngles(zenith=zenith, azimuth=azimuth)
 
 
 def numbers_of(text: str, option: str, *, example: str) -> tuple[float, ...]:

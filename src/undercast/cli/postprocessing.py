@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from undercast.cli.opening import numbers_of
+from undercast.cli.opening import sun_of
 
 if TYPE_CHECKING:
     from undercast.postprocessing import PostProcessing
@@ -40,16 +40,14 @@ def take_postprocessing(given: dict[str, Any]) -> PostProcessing:
         UsageError: If an option is impossible.
     """
     from undercast.postprocessing import PostProcessing
-    from undercast.scene import SunAngles
 
     sun = given.pop("sun")
-    angles = None if sun is None else numbers_of(sun, "--sun ZENITH,AZIMUTH", example="--sun 35,150")
     return PostProcessing(
         check_shadows=given.pop("check_shadows"),
         opening_m=given.pop("opening"),
         min_size_m2=given.pop("min_size"),
         fill_holes_m2=given.pop("fill_holes"),
         buffer_m=given.pop("buffer"),
-        sun=None if angles is None else SunAngles(zenith=angles[0], azimuth=angles[1]),
+        sun=None if sun is None else sun_of(sun),
         gsd=given.pop("gsd"),
     )

@@ -118,6 +118,7 @@ def make_chips(
     Raises:
         OutputExistsError: If the folder exists.
         WindowError: If a scene is smaller than a chip.
+        UsageError: If blocks are smaller than a chip, or far too many.
         GridError: If a scene has no place, or an elevation says nothing about a scene's ground.
         LabelError: If no chip could be made.
         OutputError: If the chips cannot be written.
@@ -130,6 +131,7 @@ def make_chips(
     named = _distinct(scenes)
     for name, scene in named:
         _refuse_small(name, scene.scene.grid, chosen.size)
+        _refuse_small_blocks(name, scene, chosen)
     placed = [Placed(name=name, grid=scene.scene.grid, place=scene.place) for name, scene in named]
     sides = plan_sides(placed, chosen.split)
     rows: dict[Side, list[dict[str, Any]]] = {side: [] for side in SIDES}
@@ -180,6 +182,20 @@ def _refuse_small(name: str, grid: Grid, size: int) -> None:
             f"{name}: expected a scene of {size} px or more on each side, got {height} x {width}. Use a smaller --size."
         )
         raise WindowError(msg)
+
+
+def _refuse_small_blocks(name: str, scene: ChipScene, options: ChipOptions) -> None:
+    """Refuse blocks that a chip does not fit into, where blocks tell what a chip is for."""
+    split, pixel_m = options.split, scene.scene.grid.pixel_size_m
+    if split.by != "place" or max(split.shares) == 1 or scene.place is not None or pixel_m is None:
+        return
+    side_m = options.size * max(pixel_m)
+    if split.block_m < side_m:
+        msg = (
+            f"{name}: expected blocks of {side_m:g} m or more, a chip's side on the ground, got {split.block_m:g} m."
+            " Use a larger --block, several times as large as chips, or --split scene."
+        )
+        raise UsageError(msg)
 
 
 def _cut(

@@ -16,6 +16,7 @@ from undercast.weak_labels.agreement import SETS, agreement, count_pairs
 from undercast.weak_labels.label_files import (
     LabelFile,
     LabelTarget,
+    check_target,
     file_sha256,
     refuse_existing,
     strips,
@@ -81,12 +82,14 @@ def consensus_files(
 
     Raises:
         LabelError: If there are fewer than two.
+        UsageError: If the target is no GeoTIFF, or one of the sources.
         GridError: If the grids do not fit, or nothing of two of them lies on the same ground.
         UndercastError: As ``LabelFile.read`` and ``write_labels`` do.
     """
     if len(sources) < 2:
         msg = f"expected labels of two processors or more, got {len(sources)}."
         raise LabelError(msg)
+    check_target(target, [source.path for source in sources])
     grid = sources[0].grid
     made_by = f"consensus ({rule}: {', '.join(source.made_by for source in sources)})"
     labels = LabelTarget(path=target, grid=grid, made_by=made_by, software=software, overwrite=overwrite)

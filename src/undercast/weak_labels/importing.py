@@ -17,7 +17,14 @@ from undercast.postprocessing.morphology import disc
 from undercast.types import Bool, UInt8
 from undercast.weak_labels.borders import eroded
 from undercast.weak_labels.failings import Failing, find_failings, left_open
-from undercast.weak_labels.label_files import LabelTarget, file_sha256, refuse_existing, strips, write_labels
+from undercast.weak_labels.label_files import (
+    LabelTarget,
+    check_target,
+    file_sha256,
+    refuse_existing,
+    strips,
+    write_labels,
+)
 from undercast.weak_labels.mask_files import open_mask
 from undercast.weak_labels.on_grid import zone_on_grid
 from undercast.weak_labels.processors import find_processor
@@ -81,7 +88,8 @@ def import_mask(
     if pixel_m is None:
         msg = "erosion: expected the size of a pixel in metres, got none. Give a georeferenced mask, or --gsd M."
         raise LabelError(msg)
-    return eroded(sets, disc(erode_m, pixel_m))
+    # What lies farther away than the array's diagonal lies outside it.
+    return eroded(sets, disc(min(erode_m, _diagonal_m(stored.shape, pixel_m)), pixel_m))
 
 
 def import_file(
@@ -108,13 +116,17 @@ def import_file(
 
     Raises:
         SchemeError: If the processor is unknown.
+        UsageError: If the target is no GeoTIFF, or what the labels are made of, or the erosion as wide as the mask.
         UndercastError: As ``import_mask``, ``mask_files.open_mask`` and ``label_files.write_labels`` do.
     """
     chosen = options or ImportOptions()
+    check_target(target, (source, *chosen.ignore))
     product = find_processor(processor)
     failings = find_failings(chosen.failings, product)
     mask = open_mask(source, product, band=chosen.band)
     pixel_m = _pixel_m(mask.grid, chosen)
+    if pixel_m is not None:
+        _refuse_wide(chosen.erode_m, _diagonal_m(mask.grid.shape, pixel_m))
     labels = LabelTarget(path=target, grid=mask.grid, made_by=product.id, software=software, overwrite=overwrite)
     refuse_existing(labels)
     zones = [zone_on_grid(zone, mask.grid) for zone in chosen.ignore]
@@ -151,6 +163,17 @@ def _refuse_radius(erode_m: float) -> None:
     if not (math.isfinite(erode_m) and erode_m >= 0):
         msg = f"expected an erosion of 0 metres or more, got {erode_m:g}."
         raise UsageError(msg)
+
+
+def _refuse_wide(erode_m: float, diagonal_m: float) -> None:
+    if erode_m >= diagonal_m:
+        msg = f"expected an erosion below the mask's diagonal of {diagonal_m:g} m, got {erode_m:g}. Try --erode 60"
+        raise UsageError(msg)
+
+
+def _diagonal_m(shape: tuple[int, ...], pixel_m: tuple[float, float]) -> float:
+    """Give the diagonal of an array, in metres: no two of its pixels are so far apart."""
+    return math.hypot(shape[0] * pixel_m[0], shape[1] * pixel_m[1])
 
 
 def _pixel_m(grid: Grid, options: ImportOptions) -> tuple[float, float] | None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undercast.classes import CLASS_NAMES, load_scheme
-from undercast.errors import LabelError, OutputExistsError
+from undercast.errors import LabelError, OutputExistsError, UsageError
 from undercast.grids import Grid
 from undercast.readers.layers import read_header, read_tags
 from undercast.types import UInt8
@@ -27,6 +27,9 @@ from undercast.writers.staging import output_errors, publish, staging
 
 STRIP_ROWS = 512
 """Rows that are worked on at once."""
+
+ENDINGS = (".tif", ".tiff")
+"""How the names of rasters of possible sets end."""
 
 LABELS_TAG = "UNDERCAST_LABELS"
 """Tag of a raster of possible sets; its value is who made them."""
@@ -98,7 +101,7 @@ def open_labels(path: Path, *, scheme: str | None = None) -> LabelFile:
     if scheme is None:
         msg = (
             f"{path}: expected possible sets, got another raster."
-            " Make them with `undercast labels import`, or name a class map's scheme with --scheme."
+            " Make them with `undercast labels import`; `undercast chips make --scheme ID` takes class maps."
         )
         raise LabelError(msg)
     return LabelFile(path=path, grid=grid, made_by=f"class map ({load_scheme(scheme).id})", scheme=scheme)
@@ -140,6 +143,27 @@ class LabelTarget:
     def notes(self) -> Path:
         """The file that says how the labels were made."""
         return self.path.with_suffix(".json")
+
+
+def check_target(path: Path, sources: Iterable[str | Path]) -> None:
+    """Refuse a place for labels before anything is read: it must be a GeoTIFF's, and lose none of the sources.
+
+    Args:
+        path: The raster to write; a file of the same name that ends in ``.json`` goes beside it.
+        sources: What the labels are made of.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        way_out = f"Try {path.stem or 'labels'}.tif"
+        msg = f"expected an output that ends in {' or '.join(ENDINGS)}, got {str(path)!r}. {way_out}"
+        raise UsageError(msg)
+    for source in map(Path, sources):
+        for written in (path, path.with_suffix(".json")):
+            if source.exists() and written.exists() and written.samefile(source):
+                msg = f"expected an output other than its input, got {source}, which would be lost. Take another name."
+                raise UsageError(msg)
 
 
 def write_labels(target: LabelTarget, sets: Iterable[UInt8], about: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

@@ -29,6 +29,9 @@ Block: TypeAlias = tuple[int, int]
 SideOf: TypeAlias = Callable[[Window], Side | None]
 """Window of a scene -> what it is for; None where it lies too near to places that are for something else."""
 
+MOST_BLOCKS = 1_000_000
+"""Blocks that are looked at under one window at most; more say that the block is no block, or the gap no gap."""
+
 _DEGREES = "EPSG:4326"
 _HIGHEST = 89.9
 """Latitude, in degrees, from which metres along a parallel mean nothing."""
@@ -84,6 +87,7 @@ def plan_sides(scenes: Sequence[Placed], split: Split) -> list[SideOf]:
 
     Raises:
         GridError: If a scene has no place: no CRS and no name of one.
+        UsageError: If far too many blocks lie under a scene that is kept together.
     """
     for scene in scenes:
         if scene.place is None and scene.grid.crs is None:
@@ -124,6 +128,7 @@ def blocks_under(grid: Grid, window: Window, split: Split) -> set[Block]:
 
     Raises:
         GridError: If the window has no place in longitude and latitude.
+        UsageError: If they are more than ``MOST_BLOCKS``.
     """
     a, b, c, d, e, f = grid.part(window).transform
     corners = [(a * x + b * y + c, d * x + e * y + f) for x in (0, window.width) for y in (0, window.height)]
@@ -142,6 +147,13 @@ def blocks_under(grid: Grid, window: Window, split: Split) -> set[Block]:
     # Across the date line, the east lies west of the west.
     span = (east - west) % 360 if east < west else east - west
     first, last = (block_at(0.0, latitude, split.block_m)[0] for latitude in (south, north))
+    across = min(span + 2 * aside, 360.0) * METERS_PER_DEGREE / split.block_m  # no row has more
+    if (last - first + 1) * (across + 1) > MOST_BLOCKS:
+        msg = (
+            f"expected at most {MOST_BLOCKS} blocks under a window, got more with a block of {split.block_m:g} m and"
+            f" a gap of {split.gap_m:g} m. Use a larger --block or a smaller --gap."
+        )
+        raise UsageError(msg)
     return {
         (row, column)
         for row in range(first, last + 1)
