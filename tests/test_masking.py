@@ -221,6 +221,12 @@ def test_a_data_array_comes_back_as_a_dataset_on_its_coordinates(model: Model) -
     np.testing.assert_array_equal(dataset.class_map, expected.class_map)
 
 
+@pytest.mark.parametrize("source", [painted(), "scene.tif", None])
+def test_what_is_no_scene_is_refused_with_what_makes_one(source: object) -> None:
+    with pytest.raises(UsageError, match=r"expected a Scene or an xarray.DataArray, got \w+\. scene_from_array\("):
+        predict(source)  # type: ignore[call-overload]
+
+
 def small(reflectance: Float32 | None = None, bands: tuple[str, ...] = BANDS) -> Scene:
     return scene_from_array(painted() if reflectance is None else reflectance, bands, name="small")
 

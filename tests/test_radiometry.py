@@ -69,7 +69,7 @@ def test_plausible_reflectance_passes_in_silence() -> None:
     assert guard(seen(), name="scene", level="toa") == ()
 
 
-@pytest.mark.parametrize(("p99", "scale"), [(8000.0, "--scale 0.0001"), (200.0, "--scale 1/255 or the product's own")])
+@pytest.mark.parametrize(("p99", "scale"), [(8000.0, "--scale 0.0001"), (200.0, "--scale 0.00392157 (1/255) or the")])
 def test_thousands_are_refused_with_the_way_out(p99: float, scale: str) -> None:
     with pytest.raises(RadiometryError, match="look like digital numbers") as caught:
         guard(seen(p50=p99 / 4, p99=p99), name="scene", level=None)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undercast.bands import Band, band_from_name
-from undercast.errors import BandError, SceneError
+from undercast.errors import BandError, SceneError, UsageError
 from undercast.grids import Grid
 from undercast.scene import crop, keep_bands, scene_from_array
 from undercast.windows import Window
@@ -69,6 +69,12 @@ def test_an_array_without_a_band_axis_is_refused() -> None:
 def test_names_and_layers_must_be_as_many() -> None:
     with pytest.raises(BandError, match="got 1 names for 2 layers"):
         scene_from_array(NUMBERED, ["red"])
+
+
+def test_the_level_is_one_of_those_that_there_are() -> None:
+    assert scene_from_array(NUMBERED, ["red", "nir"], level="surface").level == "surface"
+    with pytest.raises(UsageError, match=r"level: expected one of toa, surface, or None .*; got 'foo'\."):
+        scene_from_array(NUMBERED, ["red", "nir"], level="foo")  # type: ignore[arg-type]
 
 
 def test_valid_must_have_the_scenes_shape() -> None:

@@ -277,10 +277,17 @@ def predict(
         ``uncertainty`` on the same coordinates.
 
     Raises:
+        UsageError: If the source is neither.
         UndercastError: As ``stream`` does.
     """
     if isinstance(source, Scene):
         return collect(stream(source, model, options, terrain=terrain, progress=progress))
+    if not hasattr(source, "coords") or not hasattr(source, "dtype"):
+        msg = (
+            f"expected a Scene or an xarray.DataArray, got {type(source).__name__}."
+            " scene_from_array(array, bands) makes a scene of an array, open_scene(path) of a file."
+        )
+        raise UsageError(msg)
     scene = scene_from_data_array(source, OpenOptions())
     return like(collect(stream(scene, model, options, terrain=terrain, progress=progress)), source)
 

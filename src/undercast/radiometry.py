@@ -86,7 +86,7 @@ def guard(observed: Observed, *, name: str, level: ProductLevel | None) -> tuple
     """
     seen = f"1st, 50th and 99th percentiles {observed.p1:.4g}, {observed.p50:.4g}, {observed.p99:.4g}"
     if observed.p99 > BRIGHTEST:
-        scale = "0.0001" if observed.p99 > 255 else "1/255 or the product's own"
+        scale = "0.0001" if observed.p99 > 255 else "0.00392157 (1/255) or the product's own"
         msg = (
             f"{name}: expected reflectance of about 0 to 1, got {seen}: these look like digital numbers."
             f" Say how to scale them, e.g. --scale {scale}"

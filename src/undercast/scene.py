@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from undercast.bands import Band, band_from_name, match_bands
-from undercast.errors import BandError, SceneError
+from undercast.errors import BandError, SceneError, UsageError
 from undercast.grids import Grid
-from undercast.types import Bool, Float32, ProductLevel
+from undercast.types import PRODUCT_LEVELS, Bool, Float32, ProductLevel
 from undercast.windows import Window
 
 
@@ -190,7 +190,11 @@ def scene_from_array(
     Raises:
         SceneError: If the array has not three dimensions, or ``valid`` not its shape.
         BandError: If the number of bands is not the number of layers, or a name is unknown.
+        UsageError: If the level is none of those that there are.
     """
+    if level is not None and level not in PRODUCT_LEVELS:
+        msg = f"level: expected one of {', '.join(PRODUCT_LEVELS)}, or None where it is not known; got {level!r}."
+        raise UsageError(msg)
     if isinstance(reflectance, np.ma.MaskedArray):
         values: Float32 = np.ma.filled(reflectance.astype(np.float32), np.nan)
     else:

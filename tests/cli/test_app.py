@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -177,6 +180,27 @@ def test_a_pipe_that_closes_early_is_no_error(start: Callable[..., subprocess.Po
     process.wait(timeout=120)
 
     assert stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("arguments", ["--help", "sensors list", "sensors list --json", "sensors show spot-5-hrg"])
+def test_a_full_standard_output_is_one_line(arguments: str) -> None:
+    code = "from undercast.cli.app import main\nmain(prog_name='undercast')"
+    # Buffered, as it is where nobody asks for more: then Python itself writes once more at its end.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", code, *arguments.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+            check=False,
+        )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("OutputError: standard output cannot be written: No space left on device.")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_every_error_class_has_an_exit_status_for_usage_or_failure() -> None:

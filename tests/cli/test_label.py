@@ -55,6 +55,13 @@ def test_a_mask_that_is_there_is_not_replaced(cli: Any, scene: Path, tmp_path: P
     assert "small_class_map.tif exists already" in result.stderr
 
 
+def test_a_number_of_megapixels_that_is_none_is_one_line(cli: Any, scene: Path, tmp_path: Path) -> None:
+    result = cli("label", scene, "-o", tmp_path / "out", "--no-browser", "--megapixels", "nan")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("UsageError: --megapixels: expected a number from 0.01 to 100, got nan.")
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_damaged_session_is_one_line(cli: Any, scene: Path, tmp_path: Path) -> None:
     (tmp_path / "small_points.json").write_text("{}", "utf-8")
     result = cli("label", scene, "-o", tmp_path, "--no-browser")

@@ -67,6 +67,15 @@ def test_a_wrong_recipe_is_told_in_one_line(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("device", ["nope", "meta", "cuda:99", ""])
+def test_a_device_that_is_not_here_is_told_in_one_line(data: Path, tmp_path: Path, device: str) -> None:
+    result = train(make.write_recipe(tmp_path / "tiny.toml"), data, tmp_path / "out", "--device", device)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("UsageError: --device: expected one that PyTorch sees here, cpu")
+    assert result.stderr.endswith(f"got '{device}'. Try --device cpu\n")
+    assert result.stderr.count("\n") == 1
+
+
 def test_missing_data_are_told_in_one_line(tmp_path: Path) -> None:
     result = train(make.write_recipe(tmp_path / "tiny.toml"), tmp_path / "gone", tmp_path / "out")
     assert result.exit_code == 1

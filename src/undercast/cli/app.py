@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import io
 import logging
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from types import FrameType
@@ -102,6 +103,9 @@ class UndercastGroup(click.Group):
             ctx = super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
             _refuse(error)
+        except OSError as error:
+            _refuse_full(error)
+            raise
         ctx.meta[WORDS] = words
         return ctx
 
@@ -123,6 +127,7 @@ class UndercastGroup(click.Group):
             raise
         except Exception as error:
             _trace(ctx)
+            _refuse_full(error)
             raise OneLineError(describe_defect(error), 1) from error
 
 
@@ -170,6 +175,21 @@ def _refuse(error: click.UsageError) -> NoReturn:
     told = error.format_message().rstrip(".")
     way_out = "" if error.ctx is None else f" Try: {error.ctx.command_path} --help"
     raise OneLineError(f"UsageError: {told}.{way_out}", error.exit_code) from error
+
+
+def _refuse_full(error: Exception) -> None:
+    """Say in one line that standard output takes no more, where that is what an error says; click and rich write there.
+
+    What is left to say is dropped, or Python would fail on it once more at its end.
+    """
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    writer = str(frame.f_globals.get("__name__")).partition(".")[0]
+    if not isinstance(error, OSError) or isinstance(error, BrokenPipeError) or writer not in {"click", "rich"}:
+        return
+    with suppress(OSError), open(os.devnull, "wb") as nothing:  # noqa: PTH123 (no path: /dev/null or NUL)
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+    told = f"OutputError: standard output cannot be written: {error.strerror or error}. Send it to another place."
+    raise OneLineError(told, 1) from error
 
 
 def _trace(ctx: click.Context) -> None:

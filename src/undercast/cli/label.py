@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from undercast.cli.app import WORDS
 from undercast.cli.mask_options import record_of
 from undercast.cli.opening import open_options, opening_options, split_source
 from undercast.cli.printing import is_quiet, percentages, print_json, print_pairs
+from undercast.errors import UsageError
 
 if TYPE_CHECKING:
     from undercast.viewer.desk import Desk
@@ -63,6 +65,8 @@ def command(
     where it is unsure, and so on until the person is content. Points are kept after every training; the same command
     goes on with them. The address that is printed is a key: who has it can label.
     """
+    if math.isnan(megapixels):
+        raise UsageError("--megapixels: expected a number from 0.01 to 100, got nan. Try --megapixels 4")
     options = open_options(**opening)
     source = split_source(scene)
     from undercast.readers import open_scene

@@ -63,12 +63,14 @@ def command(
     """
     require("torch", extra="train", purpose="train a model")
     from undercast.training.bigearthnet.recipe import is_classifier
+    from undercast.training.devices import check_device
     from undercast.training.ensemble import is_ensemble, read_ensemble
     from undercast.training.ensemble_run import run_ensemble
     from undercast.training.recipe import read_recipe
     from undercast.training.run import Places, run
     from undercast.training.two_stage import is_two_stage, read_two_stage, run_two_stages
 
+    check_device(device)
     members = read_ensemble(recipe) if is_ensemble(recipe) else None
     stages = read_two_stage(recipe) if is_two_stage(recipe) else None
     if stages is not None and ensemble is not None:

@@ -144,6 +144,12 @@ def test_a_plan_that_is_wrong_is_told_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_plan_that_is_not_there_is_told_once(weights: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.toml cannot be read: No such file or directory\.$") as caught:
+        pack(weights, tmp_path / "none.toml", tmp_path / "out")
+    assert "TOML" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["one.pth", "one"])
 def test_weights_of_no_known_ending_are_refused(plan: Path, weights: list[Path], tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")

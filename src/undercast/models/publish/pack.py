@@ -95,8 +95,9 @@ def read_plan(path: Path) -> PackPlan:
     Raises:
         ModelError: If it, or a file that it names, is missing, or a key or value is wrong.
     """
+    data = _read_file(path, LARGEST_ITEM)
     try:
-        values = tomllib.loads(_read_file(path, LARGEST_ITEM).decode())
+        values = tomllib.loads(data.decode())
     except ValueError as error:
         msg = f"{path} is not TOML: {error}."
         raise ModelError(msg) from error
