@@ -14,7 +14,7 @@ from rasterio.warp import transform_bounds
 
 from undercast.errors import GridError, SceneError, UsageError
 from undercast.grids import Grid
-from undercast.readers.areas import Area, _polygons_on, outside, read_area, window_of, with_context
+from undercast.readers.areas import Area, _geometry_on, outside, read_area, window_of, with_context
 from undercast.windows import Window
 
 UTM = Grid(shape=(400, 300), transform=(10.0, 0.0, 500000.0, 0.0, -10.0, 5000000.0), crs="EPSG:32632")
@@ -140,6 +140,16 @@ def test_long_edges_follow_the_parallel_and_not_the_chord() -> None:
     assert away.all(axis=1).sum() == pytest.approx((5005000 - parallel) / 100, abs=1)
 
 
+def test_the_far_side_of_the_earth_has_no_place_in_the_view_of_one_side() -> None:
+    view = Grid(shape=(9, 9), transform=(14e5, 0, -63e5, 0, -14e5, 63e5), crs="+proj=ortho +lat_0=45 +lon_0=9")
+    earth = polygon((-180, -90), (180, -90), (180, 90), (-180, 90))
+    area = Area(bounds=(-180, -90, 180, 90), geometry=earth)
+    with pytest.raises(SceneError, match="s: the area has no place in the scene's CRS"):
+        window_of(area, view, name="s")
+    with pytest.raises(SceneError, match="the area has no place in the scene's CRS"):
+        outside(area, view, view.full)
+
+
 def test_where_polygons_overlap_the_area_has_no_hole() -> None:
     squares = [polygon((x, 45.2), (x + 0.4, 45.2), (x + 0.4, 45.8), (x, 45.8))["coordinates"] for x in (9.2, 9.4)]
     both = {"type": "MultiPolygon", "coordinates": squares}
@@ -162,7 +172,9 @@ def test_a_hole_of_a_polygon_that_reaches_beyond_the_scene_stays_one() -> None:
 def test_what_is_inserted_on_edges_is_bounded() -> None:
     saw = [((x, 40.0), (x + 0.5, 50.0)) for x in np.linspace(0, 30, 2000).tolist()]
     area = Area(bounds=(0, 40, 31, 50), geometry=polygon(*(place for places in saw for place in places)))
-    places = sum(len(ring) for shape in _polygons_on(area, DEGREES) for ring in shape["coordinates"])
+    geometry = _geometry_on(area, DEGREES)
+    assert geometry is not None
+    places = sum(len(ring) for rings in geometry["coordinates"] for ring in rings)
     assert 30_000 < places < 110_000
 
 

@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.features import bounds as bounds_of
 from rasterio.features import geometry_mask
 from rasterio.transform import Affine
-from rasterio.warp import transform_bounds, transform_geom
+from rasterio.warp import transform, transform_bounds, transform_geom
 
 from undercast.errors import GridError, SceneError, UsageError
 from undercast.grids import Grid
@@ -204,9 +205,12 @@ def window_of(area: Area, grid: Grid, *, name: str) -> Window:
 
 def _bounds_in_degrees(grid: Grid) -> Bounds:
     """Give the bounds of a grid; east is beyond 180 where it lies across the date line, all if not known."""
+    outline = _outline(grid)
     try:
-        bounds = transform_bounds(grid.crs, _DEGREES, *_outline(grid), densify_pts=_STEPS)
-    except RasterioError:
+        # A view of a whole side of the earth has corners in space; GDAL would pass over them.
+        transform(grid.crs, _DEGREES, [*outline[::2], *outline[::2]], [outline[1], *outline[1::2], outline[3]])
+        bounds = transform_bounds(grid.crs, _DEGREES, *outline, densify_pts=_STEPS)
+    except (RasterioError, CPLE_BaseError):
         return _EARTH
     if not np.isfinite(bounds).all():
         return _EARTH
@@ -231,7 +235,7 @@ def _pixels(bounds: Bounds, grid: Grid, *, name: str) -> tuple[NDArray[np.int64]
     """Give the first and the last place (column, row) of the pixels that bounds cover; None where they cover none."""
     try:
         moved = transform_bounds(_DEGREES, grid.crs, *bounds, densify_pts=_STEPS)
-    except RasterioError as error:
+    except (RasterioError, CPLE_BaseError) as error:
         msg = f"{name}: the area has no place in the scene's CRS: {' '.join(str(error).split())}."
         raise SceneError(msg) from error
     if not np.isfinite(moved).all():
@@ -270,28 +274,37 @@ def with_context(window: Window, grid: Grid, context_px: int) -> Window:
 
 
 def outside(area: Area, grid: Grid, window: Window) -> Bool:
-    """Tell which pixels of a window of a grid an area's geometry does not touch, ``(y, x)``."""
+    """Tell which pixels of a window of a grid an area's geometry does not touch, ``(y, x)``.
+
+    Raises:
+        SceneError: If the geometry has no place in the grid's CRS.
+    """
     if area.geometry is None:
         return np.zeros(window.shape, np.bool_)
-    polygons = _polygons_on(area, grid)
-    if not polygons:
+    geometry = _geometry_on(area, grid)
+    if geometry is None:
         return np.ones(window.shape, np.bool_)
-    transform = Affine(*grid.part(window).transform)
-    mask: Bool = geometry_mask(polygons, window.shape, transform, all_touched=True)
+    mask: Bool = geometry_mask([geometry], window.shape, Affine(*grid.part(window).transform), all_touched=True)
     return mask
 
 
 @lru_cache(maxsize=4)
-def _polygons_on(area: Area, grid: Grid) -> Sequence[Mapping[str, Any]]:
-    """Give the polygons of an area near a grid in its CRS, one by one: GDAL sees a hole where those of one overlap.
+def _geometry_on(area: Area, grid: Grid) -> Mapping[str, Any] | None:
+    """Give what of an area's geometry lies near a grid, in its CRS; None where nothing does.
 
     Places are inserted on long edges, which are straight in degrees and bent in a CRS.
     """
     polygons = _near(area.geometry or {}, _bounds_in_degrees(grid))
+    if not polygons:
+        return None
     length = sum(float(np.abs(np.diff(ring, axis=0)).sum()) for rings in polygons for ring in rings)
     step = max(STEP_DEGREES, length / MOST_INSERTED)
-    near = [{"type": "Polygon", "coordinates": [_denser(ring, step).tolist() for ring in rings]} for rings in polygons]
-    moved: Sequence[Mapping[str, Any]] = transform_geom(_DEGREES, grid.crs, near) if near else ()
+    near = [[_denser(ring, step).tolist() for ring in rings] for rings in polygons]
+    try:
+        moved: Mapping[str, Any] = transform_geom(_DEGREES, grid.crs, {"type": "MultiPolygon", "coordinates": near})
+    except (RasterioError, CPLE_BaseError, SystemError) as error:  # SystemError: GDAL gave no reason
+        msg = "the area has no place in the scene's CRS: cut its geometry to what the scene shows."
+        raise SceneError(msg) from error
     return moved
 
 
