@@ -118,7 +118,8 @@ def test_the_ensemble_is_the_package_of_that_name(
     monkeypatch.setattr(packages, "_models_folder", lambda: tmp_path / "models")
     missing = cli("mask", scene, "-o", tmp_path / "out", "--ensemble")
     assert missing.exit_code == 2
-    assert "'embedded-ensemble' is not known. Known: embedded" in missing.stderr
+    assert "'embedded-ensemble' does not come with undercast, and no such folder is here. Train it" in missing.stderr
+    assert "--ensemble embedded-ensemble. Known: embedded." in missing.stderr
 
     make.tiny_package(tmp_path / "models" / "embedded-ensemble", members=3, spec=make.tiny_spec(id="embedded-ensemble"))
     options = ("-o", tmp_path / "out", "--ensemble", "--uncertainty", "std", "--json")
@@ -175,8 +176,8 @@ def test_every_scene_has_a_log_where_a_folder_for_them_is_given(
 def test_logs_that_cannot_be_written_are_told(
     cli: Callable[..., Result], scene: Path, package: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "file").write_text("in the way")
-    result = cli("mask", scene, "-o", tmp_path / "out", "--model", package, "--logs", tmp_path / "file" / "logs")
+    (tmp_path / "logs" / "scene.log").mkdir(parents=True)
+    result = cli("mask", scene, "-o", tmp_path / "out", "--model", package, "--logs", tmp_path / "logs")
     assert result.exit_code == 1
     assert result.stderr.startswith("OutputError: cannot write logs to")
 

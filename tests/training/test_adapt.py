@@ -15,8 +15,10 @@ from undercast.models.package import read_package
 from undercast.scene import scene_from_array
 from undercast.sensors import load_sensor
 from undercast.training import loop
-from undercast.training.adapt import Adaptation, AdaptOptions, _both, adapt, recipe_of
+from undercast.training.adapt import Adaptation, AdaptOptions, _both, _hold_out, adapt, recipe_of
 from undercast.training.adaptation import plan_adaptation
+from undercast.training.chips import Chip
+from undercast.training.loop import Pools
 from undercast.training.recipe import Recipe
 from undercast.training.run import Places, run
 from undercast.types import TERRAIN_LAYERS
@@ -97,6 +99,24 @@ def test_a_sensor_with_a_band_that_nothing_is_near_is_judged_by_the_bands_that_a
 def test_what_was_adapted_is_not_adapted_again(adapted: Adaptation, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="was adapted from tiny already"):
         adapt(adapted.package, "spot-4-hrvir", tmp_path / "b", options=QUICK)
+
+
+def test_every_fourth_trusted_scene_with_clouds_is_calibrated_on_and_not_trained_on() -> None:
+    stored, cloud, clear = np.zeros((1, 2, 2), np.int16), np.full((2, 2), 2, np.uint8), np.ones((2, 2), np.uint8)
+    cloudy = [Chip(name=f"c{number}", source="a", stored=stored, possible=cloud) for number in range(8)]
+    others = [
+        Chip(name="clear", source="a", stored=stored, possible=clear),
+        Chip(name="weak", source="b", stored=stored, possible=cloud, weight=0.2),
+    ]
+    ground = Chip(name="0:1:c0", source="simulated on real", stored=stored, possible=cloud)
+    pools = Pools(real=[*cloudy, *others], on_real=[ground], simulated=[], validation=[], hashes={"c0": "1"})
+    kept, held = _hold_out(pools)
+    assert [chip.name for chip in held] == ["c0", "c4"]
+    assert {chip.name for chip in kept.real} == {chip.name for chip in (*cloudy, *others)} - {"c0", "c4"}
+    assert kept.on_real == []
+    assert kept.hashes == pools.hashes  # a calibration has met them, too
+    few = replace(pools, real=cloudy[:3])
+    assert _hold_out(few) == (few, [])
 
 
 def test_files_of_one_name_that_were_met_stay_two() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -165,6 +167,32 @@ def test_a_missing_or_broken_chip_is_named(chips: Path, tmp_path: Path, content:
     with pytest.raises(TrainingError, match=r"chip .*human\.npz cannot be read") as caught:
         read_chips(folder, WANT)
     assert "\n" not in str(caught.value)
+
+
+def test_a_chip_whose_compressed_bytes_are_scrambled_is_named(
+    chips: Path, tmp_path: Path, make: SimpleNamespace
+) -> None:
+    folder = damage(chips, tmp_path / "copy", None)
+    values = np.random.default_rng(0).integers(0, 9999, (4, 64, 64)).astype(np.int16)
+    np.savez_compressed(folder / "human.npz", bands=values)
+    data = bytearray((folder / "human.npz").read_bytes())
+    data[60:400] = bytes(340)
+    (folder / "human.npz").write_bytes(bytes(data))
+    with pytest.raises(TrainingError, match=r"chip .*human\.npz cannot be read"):
+        read_chips(folder, WANT)
+
+
+@pytest.mark.parametrize("read", [partial(read_clear_images, size=32), partial(read_chips, want=WANT, terrain=True)])
+def test_a_size_of_pixels_that_is_none_is_told_with_its_file(
+    chips: Path, tmp_path: Path, read: Callable[[Path], object]
+) -> None:
+    shutil.copytree(chips, tmp_path / "copy")
+    rows = json.loads((tmp_path / "copy" / "manifest.json").read_text("utf-8"))
+    for row in rows:
+        row["gsd_m"] = "ten"
+    (tmp_path / "copy" / "manifest.json").write_text(json.dumps(rows), "utf-8")
+    with pytest.raises(TrainingError, match="expected gsd_m in metres above 0"):
+        read(tmp_path / "copy")
 
 
 def test_a_chip_without_bands_or_with_other_shapes_is_refused(

@@ -23,7 +23,7 @@ from undercast.prediction import ModelIdentity
 DEFAULT_MODEL = "embedded"
 """Name of the package that comes with undercast."""
 ENSEMBLE_MODEL = "embedded-ensemble"
-"""Name of the package with several members that `--ensemble` asks for."""
+"""Name of the package with several members that `--ensemble` asks for; a recipe with folds makes it."""
 
 ITEM = "item.json"
 """The STAC item of a package."""
@@ -120,6 +120,12 @@ def find_package(name: str | Path = DEFAULT_MODEL) -> Path:
     elif path.is_file():
         return path
     known = ", ".join(_names()) or "none"
+    if name == ENSEMBLE_MODEL:
+        msg = (
+            f"model {name!r} does not come with undercast, and no such folder is here. Train it:"
+            f" undercast train RECIPE --data DATA -o {DEFAULT_MODEL} --ensemble {ENSEMBLE_MODEL}. Known: {known}."
+        )
+        raise UnknownModelError(msg)
     msg = f"model {str(name)!r} is not known. Known: {known}; or give the path of a package (with its {ITEM})."
     raise UnknownModelError(msg)
 

@@ -30,8 +30,9 @@ from undercast.training.bank import BankPlan, ground_of, make_bank, terrain_of
 from undercast.training.calibration import Calibrated
 from undercast.training.chips import STORED_NODATA, Chip, arrange, to_stored
 from undercast.training.export import to_onnx
+from undercast.training.folds import only, split, without
 from undercast.training.loop import MADE_FROM, Pools, make_pools, train
-from undercast.training.operating_point import Judge, chip_probabilities, choose_presets, f_beta
+from undercast.training.operating_point import TRUSTED, Judge, chip_probabilities, choose_presets, f_beta
 from undercast.training.recipe import DataPlan, ModelPlan, OptimisePlan, Recipe
 from undercast.training.restore import restore
 from undercast.types import TERRAIN_LAYERS
@@ -47,6 +48,11 @@ WITH_DEM = "adapted_with_dem"
 """Name of the figures of an adapted network that is told the terrain."""
 FINEST, COARSEST = 10.0, 60.0
 """Range of the ground sample distance of these scenes, in metres."""
+
+HELD = 4
+"""One of so many real scenes with clouds is not trained on but calibrated on."""
+
+_CLOUD = np.uint8((1 << THICK_CLOUD) | (1 << THIN_CLOUD))
 
 Progress = Callable[[str, int, int], None]
 
@@ -105,7 +111,8 @@ def adapt(
 
     The bands are matched by wavelength. Then the network learns from simulated chips, most of them of the sensor, and
     from those real chips of the data that have its bands: first with its encoder frozen, then with a tenth of the
-    learning rate for it.
+    learning rate for it. Probabilities and operating points are calibrated on simulated scenes and on some of the real
+    ones with clouds, which it does not learn from.
 
     Args:
         model: Name or path of a package.
@@ -138,6 +145,7 @@ def adapt(
     matched = Adapted(original, plan).eval()
     recipe = recipe_of(package, plan, how, to)
     pools = _pools(recipe, data, plan, how, tell)
+    pools, held = _hold_out(pools)
     work = out.with_name(f"{out.name}.work")
     network: nn.Module = matched
     if how.steps:
@@ -150,7 +158,7 @@ def adapt(
         networks[WITH_DEM] = network
     figures = _figures(networks, tuning, judging)
     channels = len(plan.used) + len(recipe.model.terrain)
-    judges: list[Judge] = [(network, [view.target for view in tuning])]
+    judges: list[Judge] = [(network, [*(view.target for view in tuning), *held])]
     everything = (frozenset(recipe.model.bands),)
     found = calibration.fit(judges, recipe.model.bands, everything)
     calibrated = Calibrated(network, found).eval()
@@ -164,6 +172,7 @@ def adapt(
         TRAINING_KEY: _both(evaluation_record(package).get(TRAINING_KEY, {}), pools.hashes),
         "calibration": asdict(found),
         "presets": presets,
+        "calibrated_on": {"simulated": len(tuning), "real": sorted(chip.name for chip in held)},
         "held_out_simulated": figures,
     }
     weights = to_onnx(calibrated, channels)
@@ -246,6 +255,19 @@ def _pools(recipe: Recipe, data: Path | None, plan: AdaptationPlan, how: AdaptOp
     named = {chip.name for chip in real} | {ground_of(chip) for chip in on_real}
     met = {name: value for name, value in pools.hashes.items() if name.removesuffix(MADE_FROM) in named}
     return replace(pools, real=real, on_real=on_real, hashes=met)
+
+
+def _hold_out(pools: Pools) -> tuple[Pools, list[Chip]]:
+    """Leave every ``HELD``-th real scene with trusted clouds out of training, for calibration and operating points.
+
+    Returns:
+        The rest, and what was left out; nothing where there are fewer scenes.
+    """
+    cloudy = [chip for chip in pools.real if chip.weight >= TRUSTED and (chip.possible & _CLOUD).any()]
+    if len(cloudy) < HELD:
+        return pools, []
+    names = split(cloudy, HELD)[0]
+    return without(pools, names), only(pools, names)
 
 
 def _both(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
@@ -336,9 +358,8 @@ def _seen(name: str, view: _View) -> Chip:
 
 def _counts(network: nn.Module, chip: Chip, threshold: float) -> Any:
     probability = chip_probabilities(network, chip, [True] * len(chip.stored))[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0)
-    bits = np.uint8((1 << THICK_CLOUD) | (1 << THIN_CLOUD))
-    cloud = (chip.possible & bits > 0) & (chip.possible & ~bits == 0)
-    other = (chip.possible > 0) & (chip.possible & bits == 0)
+    cloud = (chip.possible & _CLOUD > 0) & (chip.possible & ~_CLOUD == 0)
+    other = (chip.possible > 0) & (chip.possible & _CLOUD == 0)
     found = probability >= threshold
     return np.array([(found & cloud).sum(), (found & other).sum(), (~found & cloud).sum()], np.int64)
 

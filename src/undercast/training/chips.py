@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,15 @@ __all__ = [
     "read_manifest",
     "to_stored",
 ]
+
+USUAL_GSD = 30.0
+"""Ground sample distance that is taken for images that do not say theirs, in metres."""
+
+_DAMAGED = (
+    *(OSError, EOFError, KeyError, ValueError, TypeError, AttributeError),
+    *(NotImplementedError, BadZipFile, zlib.error),
+)
+"""What NumPy raises for files that are no archives of arrays."""
 
 CLOUD_FREE = 0.985
 """Share of clear pixels among the valid ones from which a labelled image serves as a background."""
@@ -93,6 +103,18 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
         raise TrainingError(str(error)) from error
 
 
+def _gsd(row: dict[str, Any], folder: Path) -> float | None:
+    """Read a row's ground sample distance in metres; None where it is not known.
+
+    Raises:
+        TrainingError: If it is no size.
+    """
+    try:
+        return manifest.gsd_of(row, folder=folder)
+    except EvaluationError as error:
+        raise TrainingError(str(error)) from error
+
+
 def _load(path: Path) -> tuple[NDArray[np.int16], tuple[Band, ...], UInt8, UInt8 | None]:
     """Read a stored chip: layers, their bands, the mask (0 everywhere where there is none), possible sets if stored.
 
@@ -105,7 +127,7 @@ def _load(path: Path) -> tuple[NDArray[np.int16], tuple[Band, ...], UInt8, UInt8
             bands = bands_of(arrays)
             mask = arrays["mask"] if "mask" in arrays else np.zeros(stored.shape[1:], np.uint8)
             possible = arrays.get("possible")
-    except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, BadZipFile) as error:
+    except _DAMAGED as error:
         msg = f"chip {path} cannot be read: {' '.join(str(error).split())}. See docs/reference/chips.md."
         raise TrainingError(msg) from error
     if stored.dtype != np.int16 or stored.shape != (len(bands), *mask.shape) or mask.dtype != np.uint8:
@@ -179,7 +201,7 @@ def read_chips(
                 stored=layers,
                 possible=possible,
                 weight=RULES[kind].weight,
-                terrain=_terrain(folder / row["file"], float(row.get("gsd_m") or 0)) if terrain else None,
+                terrain=_terrain(folder / row["file"], _gsd(row, folder) or 0.0) if terrain else None,
             )
         )
     return chips
@@ -220,7 +242,7 @@ def read_clear_images(folder: Path, *, size: int, leave_out: Sequence[str] = ())
         clear = (mask == CLEAR) & valid
         if clear.sum() < CLOUD_FREE * max(int(valid.sum()), 1):
             continue
-        gsd = float(row.get("gsd_m") or 30.0)
+        gsd = _gsd(row, folder) or USUAL_GSD
         images.append(
             ClearImage(
                 name=row["file"],
