@@ -73,6 +73,32 @@ def test_geopandas_and_gdal_open_what_was_written(labels: SceneLabels, tmp_path:
         assert frame["status"].tolist() == ["scored", "cloudy"]
 
 
+@pytest.mark.parametrize("west", [-1200.0, 0.0, 600.0])
+def test_a_window_across_the_antimeridian_is_cut_there(labels: SceneLabels, tmp_path: Path, west: float) -> None:
+    geopandas = pytest.importorskip("geopandas")
+    (x,), (y,) = rasterio.warp.transform("EPSG:4326", "EPSG:32601", [-180.0], [60.0])
+    grid = replace(labels.grid, crs="EPSG:32601", transform=(10.0, 0.0, x - 1200.0 + west / 2, 0.0, -10.0, y))
+    for kind in VECTOR_FORMATS:
+        files = label_files(tmp_path, "cut", kind)
+        write_labels([replace(labels, grid=grid)], files, kind)
+        frame = (geopandas.read_parquet if kind == "geoparquet" else geopandas.read_file)(files.windows)
+        assert frame.geometry.is_valid.all()
+        parts = frame.geometry.explode()
+        assert (parts.bounds.maxx - parts.bounds.minx < 0.1).all()
+        assert parts.bounds.minx.min() >= -180.0
+        assert parts.bounds.maxx.max() <= 180.0
+        assert len(parts) > len(frame)
+        assert parts.to_crs("EPSG:32601").area.sum() == pytest.approx(2 * 1200.0**2, rel=1e-3)
+
+
+def test_longitudes_beyond_180_degrees_come_back(labels: SceneLabels, tmp_path: Path) -> None:
+    grid = replace(labels.grid, crs="EPSG:4326", geographic=True, transform=(1e-4, 0.0, 190.0, 0.0, -1e-4, 10.0))
+    files = label_files(tmp_path, "turned", "geojson")
+    write_labels([replace(labels, grid=grid)], files, "geojson")
+    (ring,) = json.loads(files.windows.read_text("utf-8"))["features"][0]["geometry"]["coordinates"]
+    assert (min(x for x, _ in ring), max(x for x, _ in ring)) == pytest.approx((-170.0, -169.988))
+
+
 def test_geojson_says_the_same(labels: SceneLabels, tmp_path: Path) -> None:
     files = label_files(tmp_path, "drawn", "geojson")
     write_labels([labels], files, "geojson")

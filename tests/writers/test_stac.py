@@ -181,6 +181,32 @@ def test_a_footprint_is_cut_at_the_antimeridian() -> None:
     assert min(lons[1]) == -180.0
 
 
+@pytest.mark.parametrize(
+    ("west", "width", "expected"),
+    [
+        (170.0, 20.0, [170.0, -170.0]),
+        (-190.0, 20.0, [170.0, -170.0]),
+        (180.0, 20.0, [-180.0, -160.0]),
+        (190.0, 10.0, [-170.0, -160.0]),
+        (0.0, 360.0, [-180.0, 180.0]),
+        (-180.05, 360.0, [-180.0, 180.0]),
+    ],
+)
+def test_a_geographic_grid_beyond_180_degrees_is_told_within_them(
+    west: float, width: float, expected: list[float]
+) -> None:
+    step = width / 100
+    grid = Grid(shape=(10, 100), transform=(step, 0, west, 0, -step, 50), crs="EPSG:4326", geographic=True)
+    geometry, bbox = footprint(grid)
+    assert geometry is not None
+    assert bbox is not None
+    assert bbox[::2] == pytest.approx(expected)
+    assert geometry["type"] == ("MultiPolygon" if expected[0] > expected[1] else "Polygon")
+    polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    lons = [lon for (ring,) in polygons for lon, _ in ring]
+    assert (min(lons), max(lons)) == ((-180.0, 180.0) if len(polygons) == 2 else pytest.approx(tuple(expected)))
+
+
 def test_a_footprint_around_a_pole_is_a_box() -> None:
     grid = Grid(shape=(20, 20), transform=(1e5, 0.0, -1e6, 0.0, -1e5, 1e6), crs="EPSG:3995")
     geometry, bbox = footprint(grid)

@@ -40,6 +40,9 @@ GEOPARQUET = "1.1.0"
 Ring = tuple[tuple[float, float], ...]
 """Longitudes and latitudes of a closed outline."""
 
+Outline = tuple[Ring, ...]
+"""One ring; two where the antimeridian cuts a window (RFC 7946, section 3.1.9)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFiles:
@@ -89,7 +92,7 @@ def write_labels(scenes: Sequence[SceneLabels], files: LabelFiles, kind: VectorF
         MissingDependencyError: If GeoParquet is asked for and pyarrow is not installed.
     """
     rows = [row for scene in scenes for row in _rows(scene)]
-    outlines = [ring for scene in scenes for ring in _outlines(scene)]
+    outlines = [outline for scene in scenes for outline in _outlines(scene)]
     about = _about(scenes[0])
     data = _parquet(rows, outlines, about) if kind == "geoparquet" else _geojson(rows, outlines, about)
     with staging(files.windows.parent, files.windows.stem) as stage:
@@ -118,7 +121,7 @@ def _rows(scene: SceneLabels) -> Iterator[dict[str, Any]]:
         }
 
 
-def _outlines(scene: SceneLabels) -> Iterator[Ring]:
+def _outlines(scene: SceneLabels) -> Iterator[Outline]:
     """Give each window's outline in longitude and latitude, counterclockwise."""
     if scene.grid.crs is None:
         msg = f"{scene.scene}: expected a georeferenced scene, to say where its windows lie."
@@ -127,10 +130,36 @@ def _outlines(scene: SceneLabels) -> Iterator[Ring]:
         yield _outline(scene, one)
 
 
-def _outline(scene: SceneLabels, one: WindowLabels) -> Ring:
+def _outline(scene: SceneLabels, one: WindowLabels) -> Outline:
     xs, ys = zip(*corners(scene.grid, one.window), strict=True)
     longitudes, latitudes = transform(scene.grid.crs, LONGITUDE_LATITUDE, xs, ys)[:2]
-    ring = tuple((round(x, DIGITS), round(y, DIGITS)) for x, y in zip(longitudes, latitudes, strict=True))
+    west = min(longitudes)
+    if max(longitudes) - west > 180.0:
+        longitudes = [longitude + 360.0 if longitude < 0.0 else longitude for longitude in longitudes]
+    elif west >= 180.0:
+        longitudes = [longitude - 360.0 for longitude in longitudes]
+    points = list(zip(longitudes, latitudes, strict=True))[:-1]
+    if max(longitudes) <= 180.0:
+        return (_ring(points),)
+    beyond = [(x - 360.0, y) for x, y in _beside(points, 180.0, east=True)]
+    rings = (_ring(_beside(points, 180.0, east=False)), _ring(beyond))
+    return tuple(ring for ring in rings if len(set(ring)) > 2)  # a side on the meridian leaves no area beyond it
+
+
+def _beside(points: Sequence[tuple[float, float]], meridian: float, *, east: bool) -> list[tuple[float, float]]:
+    """Keep the part of a convex outline on one side of a meridian (Sutherland and Hodgman 1974)."""
+    kept = []
+    for (x0, y0), (x1, y1) in itertools.pairwise([points[-1], *points]):
+        if (x0 > meridian) != (x1 > meridian):
+            kept.append((meridian, y0 + (y1 - y0) * (meridian - x0) / (x1 - x0)))
+        if (x1 > meridian) == east:
+            kept.append((x1, y1))
+    return kept
+
+
+def _ring(points: Sequence[tuple[float, float]]) -> Ring:
+    """Round and close an outline and turn it counterclockwise."""
+    ring = tuple((round(x, DIGITS), round(y, DIGITS)) for x, y in [*points, points[0]])
     area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in itertools.pairwise(ring))
     return ring if area >= 0.0 else ring[::-1]
 
@@ -162,29 +191,35 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _geojson(rows: Sequence[Mapping[str, Any]], outlines: Sequence[Ring], about: Mapping[str, Any]) -> bytes:
+def _geojson(rows: Sequence[Mapping[str, Any]], outlines: Sequence[Outline], about: Mapping[str, Any]) -> bytes:
     features = [
-        {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": row}
-        for row, ring in zip(rows, outlines, strict=True)
+        {"type": "Feature", "geometry": _geometry(outline), "properties": row}
+        for row, outline in zip(rows, outlines, strict=True)
     ]
     collection = {"type": "FeatureCollection", "undercast": about, "features": features}
     return json.dumps(collection, allow_nan=False).encode()
 
 
-def _parquet(rows: Sequence[Mapping[str, Any]], outlines: Sequence[Ring], about: Mapping[str, Any]) -> bytes:
+def _geometry(outline: Outline) -> dict[str, Any]:
+    if len(outline) == 1:
+        return {"type": "Polygon", "coordinates": [outline[0]]}
+    return {"type": "MultiPolygon", "coordinates": [[ring] for ring in outline]}
+
+
+def _parquet(rows: Sequence[Mapping[str, Any]], outlines: Sequence[Outline], about: Mapping[str, Any]) -> bytes:
     arrow: Any = require("pyarrow", extra="geoparquet", purpose="write GeoParquet")
     parquet: Any = require("pyarrow.parquet", extra="geoparquet", purpose="write GeoParquet")
-    points = [point for ring in outlines for point in ring]
+    points = [point for outline in outlines for ring in outline for point in ring]
     longitudes, latitudes = zip(*points, strict=True)
     geometry = {
         "encoding": "WKB",
-        "geometry_types": ["Polygon"],
+        "geometry_types": sorted({_geometry(outline)["type"] for outline in outlines}),
         "orientation": "counterclockwise",
         "bbox": [min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
     }
     geo = {"version": GEOPARQUET, "primary_column": "geometry", "columns": {"geometry": geometry}}
     columns = {name: arrow.array([row[name] for row in rows], _type(arrow, name)) for name in rows[0]}
-    columns["geometry"] = arrow.array([_wkb(ring) for ring in outlines], arrow.binary())
+    columns["geometry"] = arrow.array([_wkb(outline) for outline in outlines], arrow.binary())
     told = {"geo": json.dumps(geo), "undercast": json.dumps(about)}
     buffer = io.BytesIO()
     parquet.write_table(arrow.table(columns).replace_schema_metadata(told), buffer)
@@ -204,7 +239,10 @@ def _type(arrow: Any, name: str) -> Any:
     return known.get(name, arrow.float32())
 
 
-def _wkb(ring: Ring) -> bytes:
-    """Write a polygon as well-known binary, little-endian (OGC 06-103r4, 8.2)."""
-    head = struct.pack("<BIII", 1, 3, 1, len(ring))
-    return head + b"".join(struct.pack("<dd", x, y) for x, y in ring)
+def _wkb(outline: Outline) -> bytes:
+    """Write a polygon, or several, as well-known binary, little-endian (OGC 06-103r4, 8.2)."""
+    polygons = [
+        struct.pack("<BIII", 1, 3, 1, len(ring)) + b"".join(struct.pack("<dd", x, y) for x, y in ring)
+        for ring in outline
+    ]
+    return polygons[0] if len(polygons) == 1 else struct.pack("<BII", 1, 6, len(polygons)) + b"".join(polygons)

@@ -45,6 +45,9 @@ SECRET = re.compile(r"^(x-amz-|x-goog-|awsaccesskeyid)|sig|token|key|secret|pass
 
 LONLAT = "EPSG:4326"
 
+WHOLE_TURN = 360.0
+"""Degrees of longitude around the earth."""
+
 
 def build_item(
     scene: Scene,
@@ -172,6 +175,10 @@ def footprint(grid: Grid) -> tuple[dict[str, Any] | None, list[float] | None]:
     lons, lats = transform(grid.crs, LONLAT, xs, ys)
     if not all(map(math.isfinite, (west, south, east, north, *lons, *lats))):
         return None, None
+    if west <= east:
+        # A geographic grid may go on beyond 180 degrees, or count from 0 to 360.
+        west, east, turned = _within_turn(west, east)
+        lons = [lon + turned for lon in lons]
     bbox = [round(value, DIGITS) for value in (west, south, east, north)]
     if west > east:
         boxes = (_box(west, south, 180.0, north), _box(-180.0, south, east, north))
@@ -179,6 +186,21 @@ def footprint(grid: Grid) -> tuple[dict[str, Any] | None, list[float] | None]:
     if max(lons) - min(lons) > 180.0 or east - west > 180.0:
         return {"type": "Polygon", "coordinates": [_box(west, south, east, north)]}, bbox
     return {"type": "Polygon", "coordinates": [_ring(list(zip(lons, lats, strict=True)))]}, bbox
+
+
+def _within_turn(west: float, east: float) -> tuple[float, float, float]:
+    """Bring west and east to [-180, 180]; across the antimeridian west is then larger.
+
+    Returns:
+        Both, and the turns, in degrees, that bring the middle between them there.
+    """
+    if -180.0 <= west <= east <= 180.0:
+        return west, east, 0.0
+    if east - west > WHOLE_TURN - 10.0**-DIGITS:
+        return -180.0, 180.0, 0.0
+    turned = -WHOLE_TURN * math.floor((west + east + WHOLE_TURN) / (2 * WHOLE_TURN))
+    west, east = west + turned, east + turned
+    return (west + WHOLE_TURN if west < -180.0 else west), (east - WHOLE_TURN if east > 180.0 else east), turned
 
 
 def _corners(grid: Grid) -> list[tuple[float, float]]:

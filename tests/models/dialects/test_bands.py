@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from undercast.errors import ModelError
 from undercast.models.dialects.bands import describe_bands, read_bands, read_prose
 from undercast.models.table import Table
+from undercast.sensors import load_sensor
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,23 @@ def test_a_sensors_table_fills_in_what_an_item_does_not_say() -> None:
         "centre wavelengths are not stated, assumed of sentinel-2a-msi",
         "widths of bands are not stated, assumed of sentinel-2a-msi",
     ]
+
+
+def test_bands_without_a_typical_wavelength_keep_their_names() -> None:
+    assert bands(["B8"], "landsat-8-oli")[0] == [("B8", "pan", 0.5917)]
+    rows = [{"name": "a", "common_name": "pan"}, {"name": "b", "common_name": "lwir11", "center_wavelength": 10.9}]
+    assert bands(["a", "b"], **{"eo:bands": rows})[0] == [("a", "pan", 0.7), ("b", "lwir11", 10.9)]
+    far = [{"name": "a", "common_name": "pan", "center_wavelength": 1.6}]
+    assert bands(["a"], **{"eo:bands": far})[0] == [("a", "swir16", 1.6)]
+
+
+def test_a_sensors_own_name_far_from_all_common_names_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = load_sensor("landsat-8-oli")
+    far = replace(known.bands[0], name="M8", common_name="m8", center_wavelength=1.24)
+    monkeypatch.setattr("undercast.models.dialects.bands.find_sensor", lambda _: replace(known, bands=(far,)))
+    assert bands(["M8"], "own")[0] == [("M8", "m8", 1.24)]
+    rows = [{"name": "M8", "center_wavelength": 0.66}]
+    assert bands(["M8"], "own", **{"eo:bands": rows})[0] == [("M8", "red", 0.66)]
 
 
 def test_fields_of_eo_2_are_read_as_those_of_eo_1() -> None:

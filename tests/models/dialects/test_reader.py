@@ -122,6 +122,8 @@ def test_an_item_that_says_everything_leaves_little_to_assume(tmp_path: Path) ->
         ),
         ({"description": None, "value_scaling": [{"type": "z-score", "mean": 1000, "stddev": 500}]}, (2.0, 6.0, 10.0)),
         ({"description": "Reflectance scaled by 10000"}, (2000.0, 4000.0, 6000.0)),
+        ({"description": "Patches of 256x256 px, reflectance x 10000"}, (2000.0, 4000.0, 6000.0)),
+        ({"description": "Windows of 128 x 128, or 512 px x 512 px, of unitless reflectance"}, (0.2, 0.4, 0.6)),
         (
             {"norm_type": "z-score", "statistics": [{"mean": 0.1, "stddev": 0.2}] * 3, "norm_by_channel": True},
             (0.5, 1.5, 2.5),

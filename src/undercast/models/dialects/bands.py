@@ -7,11 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from undercast.bands import COMMON_WAVELENGTHS, Band, canonical_name, tolerance_um
+from undercast.bands import (
+    COMMON_RANGES,
+    COMMON_WAVELENGTHS,
+    Band,
+    canonical_name,
+    may_be_called,
+    tolerance_um,
+)
 from undercast.models.applicability import find_sensor
 from undercast.models.members import MODEL_ROLE
 from undercast.models.table import Table
-from undercast.sensors import Sensor
+from undercast.sensors import Sensor, nearest_common_name
 
 DESCRIPTIONS = ("eo:bands", "raster:bands", "bands")
 """Fields of an item's properties or of a model asset that describe bands."""
@@ -131,7 +138,7 @@ def _descriptions(item: Table) -> Iterator[Table]:
 def _band(name: str, row: Table, sensors: list[Sensor], assumed: dict[str, list[str]]) -> Band:
     prose = read_prose(name)
     told = row.optional_text("common_name") or row.optional_text("eo:common_name")
-    common = (canonical_name(told) if told else None) or canonical_name(name) or prose.common_name
+    common = (_common_name(told) if told else None) or _common_name(name) or prose.common_name
     listed = [band for sensor in sensors if (band := sensor.band(common or name) or sensor.band(name)) is not None]
     center = _wavelength(row, "center_wavelength")
     width = _wavelength(row, "full_width_half_max")
@@ -144,7 +151,7 @@ def _band(name: str, row: Table, sensors: list[Sensor], assumed: dict[str, list[
         _note(assumed, f"centre wavelengths are not stated, assumed {source}", f"{common or name} {center:g} um")
     common = _checked_name(common or (listed[0].common_name if listed else None), center)
     if width is None:
-        width = listed[0].full_width_half_max if listed else COMMON_WAVELENGTHS[common][1]
+        width = listed[0].full_width_half_max if listed else _typical(common)[1]
         source = f"of {sensors[0].id}" if listed else "typical of their names"
         _note(assumed, f"widths of bands are not stated, assumed {source}", f"{common} {width:g} um")
     return Band(
@@ -162,7 +169,7 @@ def _assumed_center(row: Table, name: str, common: str | None, listed: list[Band
     if common is None:
         expected = "a wavelength for each band (eo:bands with center_wavelength), or a common name"
         raise row.wrong(key="bands", expected=expected, got=repr(name))
-    return COMMON_WAVELENGTHS[common][0]
+    return _typical(common)[0]
 
 
 def _wavelength(row: Table, key: str) -> float | None:
@@ -176,14 +183,34 @@ def _wavelength(row: Table, key: str) -> float | None:
     return None
 
 
+def _common_name(text: str) -> str | None:
+    """Read a common name, also one without a typical wavelength here: pan and those of thermal bands."""
+    name = text.strip().lower()
+    return name if name in COMMON_RANGES else canonical_name(text)
+
+
+def _typical(common: str) -> tuple[float, float]:
+    """Give the typical centre and width of a common name, in micrometres; else those of its range."""
+    if common in COMMON_WAVELENGTHS:
+        return COMMON_WAVELENGTHS[common]
+    shortest, longest = COMMON_RANGES[common]
+    return (shortest + longest) / 2, longest - shortest
+
+
 def _checked_name(common: str | None, center: float) -> str:
-    """Keep a common name that fits the wavelength; else the name whose typical wavelength is nearest."""
-    if common is not None:
-        typical, width = COMMON_WAVELENGTHS[common]
-        band = Band(name=common, common_name=common, center_wavelength=typical, full_width_half_max=width)
-        if abs(typical - center) <= tolerance_um(band):
-            return common
+    """Keep a name that fits the wavelength; else give the common name whose typical wavelength is nearest."""
+    if common is not None and _fits(common, center):
+        return common
     return min(COMMON_WAVELENGTHS, key=lambda name: abs(COMMON_WAVELENGTHS[name][0] - center))
+
+
+def _fits(name: str, center: float) -> bool:
+    """Tell whether a common name, or a sensor's own name for a band far from all of them, fits a wavelength."""
+    if name in COMMON_WAVELENGTHS:
+        typical, width = COMMON_WAVELENGTHS[name]
+        band = Band(name=name, common_name=name, center_wavelength=typical, full_width_half_max=width)
+        return abs(typical - center) <= tolerance_um(band)
+    return may_be_called(name, center) if name in COMMON_RANGES else nearest_common_name(center) is None
 
 
 def _note(assumed: dict[str, list[str]], what: str, of: str) -> None:

@@ -15,7 +15,10 @@ USUAL_FACTOR = 10000.0
 LARGEST_REFLECTANCE = 2.0
 """Statistics of reflectance lie below this; larger ones are of digital numbers."""
 
-_FACTOR = re.compile(r"(?:scaled by|[x\u00d7*]|times|multiplied by)\s*(\d{2,5})\b", re.IGNORECASE)
+_FACTOR = re.compile(
+    r"(?:scaled by|times|multiplied by|(?:reflectances?|values?|\()\s*[x\u00d7*])\s*(\d{2,5})\b", re.IGNORECASE
+)
+"""A factor in words; a cross stands for it only after what it multiplies: 256 x 256 is the size of a window."""
 
 
 def read_numbers(item: Table, model_input: Table, bands: int, notes: list[str]) -> tuple[Affine, ...]:
