@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
-from rasterio.warp import transform_bounds
+from rasterio.warp import transform, transform_bounds
 
 from undercast.bands import band_from_name
 from undercast.classes import load_scheme
@@ -145,6 +145,20 @@ def test_shadows_are_held_against_the_scenes_own_sun_unless_told_otherwise(scene
     assert (predict(lit, model, MaskOptions(postprocessing=steps)).class_map == 3).sum() == 400
     told = replace(steps, sun=south)
     assert not (predict(lit, model, MaskOptions(postprocessing=told)).class_map == 3).any()
+
+
+def test_near_a_pole_the_sun_is_looked_for_where_north_is(scene: Scene, model: Model) -> None:
+    # On the far side of the pole from the grid's own meridian, north is down and south is up.
+    (x,), (y,) = transform("EPSG:4326", "EPSG:3413", [135.0], [75.0])
+    far = replace(GRID, transform=(10.0, 0.0, x, 0.0, -10.0, y), crs="EPSG:3413")
+    steps = MaskOptions(postprocessing=PostProcessing(check_shadows=True))
+    found = [
+        (
+            predict(replace(scene, grid=far, sun=SunAngles(zenith=5.0, azimuth=azimuth)), model, steps).class_map == 3
+        ).sum()
+        for azimuth in (180.0, 0.0)
+    ]
+    assert found == [400, 0]
 
 
 def test_high_ground_leaves_less_room_for_clouds(tmp_path: Path, scene: Scene, model: Model) -> None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
-from rasterio.warp import transform_bounds
+from rasterio.warp import transform, transform_bounds
 
 from undercast.errors import GridError, SceneError
 from undercast.grids import Grid
@@ -59,13 +59,13 @@ def model(tmp_path: Path, recorder: Recorder) -> Model:
     return replace(loaded, package=replace(loaded.package, spec=spec), networks=(recorder,))
 
 
-def dem(path: Path, *, known_rows: int = 104, east: float = 0.0) -> str:
+def dem(path: Path, *, known_rows: int = 104, east: float = 0.0, grid: Grid = GRID) -> str:
     """Write a plane that rises 0.2 m per metre to the east, with holes below some row."""
     metres = np.repeat((1000 + 2.0 * np.arange(80, dtype=np.float32))[None], 112, axis=0)
     metres[8 + known_rows :] = -9999
     profile = {"driver": "GTiff", "count": 1, "height": 112, "width": 80, "dtype": "float32", "nodata": -9999}
-    transform = rasterio.Affine(10, 0, 499920 + east, 0, -10, 5000080)
-    with rasterio.open(path, "w", crs=GRID.crs, transform=transform, **profile) as raster:
+    place = rasterio.Affine(10, 0, grid.transform[2] - 80 + east, 0, -10, grid.transform[5] + 80)
+    with rasterio.open(path, "w", crs=grid.crs, transform=place, **profile) as raster:
         raster.write(metres, 1)
     return str(path)
 
@@ -90,6 +90,21 @@ def test_with_elevation_the_network_gets_it_with_slope_and_light(
         np.testing.assert_allclose(batch[:, -2], 0.2, atol=1e-3)
         np.testing.assert_allclose(batch[:, -1], (np.cos(np.radians(40)) - slope) / np.sqrt(1.04), atol=1e-3)
     assert recorder.given[0][0, -3, 0, 0] == pytest.approx(1.016, abs=2e-3)
+
+
+def test_near_a_pole_the_sun_meets_the_slope_from_where_north_is(
+    tmp_path: Path, scene: Scene, model: Model, recorder: Recorder
+) -> None:
+    (x,), (y,) = transform("EPSG:4326", "EPSG:3413", [135.0], [75.0])
+    far = replace(GRID, transform=(10.0, 0.0, x, 0.0, -10.0, y), crs="EPSG:3413")
+    options = MaskOptions(dem=dem(tmp_path / "dem.tif", grid=far))
+    predict(replace(scene, grid=far), model, options)
+    in_the_east = recorder.given[0][0, -1].mean()
+    recorder.given.clear()
+    # There the east of the earth is the grid's west.
+    predict(replace(scene, grid=far, sun=SunAngles(zenith=40.0, azimuth=270.0)), model, options)
+    assert in_the_east > 0.85
+    assert recorder.given[0][0, -1].mean() < 0.65
 
 
 def test_holes_are_absent_where_they_are_and_told(

@@ -31,6 +31,7 @@ from undercast.readers.areas import Area, outside, window_of, with_context
 from undercast.readers.array import like, scene_from_data_array
 from undercast.readers.base import OpenOptions, short_name
 from undercast.readers.elevation import Elevation
+from undercast.readers.north import sun_on_grid
 from undercast.scene import Scene, crop
 from undercast.terrain import Terrain
 from undercast.types import FEW_PIXELS, Aggregation, Float32, Precision, UncertaintyKind
@@ -183,7 +184,9 @@ def stream(
     matches = matched_bands(scene, loaded)
     header = header_of(scene, loaded, chosen, matches)
     ground = None if chosen.dem is None else Elevation(source=chosen.dem, grid=scene.grid)
-    terrain, header = terrain_under(scene, loaded, ground or terrain, chosen.postprocessing.sun or scene.sun, header)
+    sun = chosen.postprocessing.sun or scene.sun
+    sun = None if sun is None else sun_on_grid(sun, scene.grid)
+    terrain, header = terrain_under(scene, loaded, ground or terrain, sun, header)
     jobs = make_jobs(
         scene,
         loaded,
@@ -199,8 +202,7 @@ def stream(
     for warning in header.warnings:
         log.warning("%s", warning)
     prediction = PredictionStream(header=header, strips=strips(jobs, loaded.spec, header, progress))
-    steps = chosen.postprocessing
-    return postprocess(prediction, replace(steps, sun=steps.sun or scene.sun), ground=ground)
+    return postprocess(prediction, replace(chosen.postprocessing, sun=sun), ground=ground)
 
 
 def part_of_scene(scene: Scene, area: Area | None) -> Scene:

@@ -112,7 +112,7 @@ def terrain_under(
         scene: What is masked.
         model: Who may take it.
         ground: Heights of a raster, or the shape of the ground as it comes with a scene, which has a sun of its own.
-        sun: Where the sun stands over the raster's heights.
+        sun: Where the sun stands over the raster's heights, its azimuth counted from the y axis of the scene's CRS.
         header: What is said so far.
 
     Raises:

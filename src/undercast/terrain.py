@@ -30,7 +30,7 @@ def north_up(pixel_m: float) -> Steps:
 
 
 def steps_of(grid: Grid) -> Steps:
-    """Give the steps of a grid at its centre; grid north counts as north.
+    """Give the steps of a grid at its centre; the y axis of its CRS counts as north.
 
     Raises:
         GridError: If the grid is not georeferenced.

@@ -47,7 +47,7 @@ class PostProcessing:
     buffer_m: float = 0.0
     """Clear pixels this near to a cloud or shadow get its class (thick before thin cloud before shadow), in metres."""
     sun: SunAngles | None = None
-    """Sun angles, where the scene does not say them."""
+    """Sun angles, where the scene does not say them; to ``postprocess`` azimuths count from the y axis of the CRS."""
     gsd: float | None = None
     """Side of a pixel, in metres, where the scene does not say it."""
 

@@ -19,8 +19,8 @@ HIGHEST_CLOUD_M = 12_000.0
 """Height above the sea, in metres, over which clouds that cast a visible shadow are rare outside the tropics."""
 
 TOLERANCE_M = 200.0
-"""How far beside the ray to the sun a cloud may lie, in metres: for masks' edges, the view angle's parallax, and grid
-north that is not north."""
+"""How far beside the ray to the sun a cloud may lie, in metres: for masks' edges, the view angle's parallax, and north
+that turns within a scene."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class SunRay:
 
 
 def sun_ray(sun: SunAngles, grid: Grid, pixel_m: tuple[float, float]) -> SunRay:
-    """Put the direction to the sun on a grid; one without CRS counts as north up.
+    """Put the direction to the sun on a grid; north is the y axis of its CRS, or up where it has none.
 
     Raises:
         UsageError: If the sun is not above the horizon.
