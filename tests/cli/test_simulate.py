@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rasterio
 
+from undercast.readers import open_scene
 from undercast.simulation.scenes import Simulated, simulate
 
 if TYPE_CHECKING:
@@ -115,6 +116,16 @@ def test_a_simulated_scene_can_be_masked_and_described(
 
     assert json.loads(cli("info", told["scene"], *options).stdout)["radiometry"]["verdict"] == "plausible"
     assert json.loads(cli("mask", told["scene"], "-o", tmp_path, *options).stdout)["valid_percent"] == 100.0
+
+
+def test_a_simulated_scene_says_its_sensor_and_level_itself(cli: Callable[..., Result], tmp_path: Path) -> None:
+    words = ("--sensor", "sentinel-2a-msi", "--size", "32", "--level", "surface", "-o", tmp_path, "--json")
+    path = json.loads(cli("simulate", *words).stdout)["scene"]
+    found = open_scene(path)
+    assert (found.sensor, found.level, len(found.bands)) == ("sentinel-2a-msi", "surface", 13)
+    assert open_scene(path, level="toa").level == "toa"
+    assert open_scene(path, sensor="sentinel-2b-msi").sensor == "sentinel-2b-msi"
+    assert open_scene(path, bands=["red", "nir", *"-" * 11]).sensor is None
 
 
 def test_real_chips_are_shown_as_the_sensor_sees_them(cli: Callable[..., Result], tmp_path: Path) -> None:

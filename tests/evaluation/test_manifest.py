@@ -143,7 +143,13 @@ def test_a_ground_sample_distance_that_is_none_is_refused(tmp_path: Path, drawn:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("{", "is not JSON"), ("{}", "a list of objects"), ("[]", "labelled scenes")]
+    ("text", "told"),
+    [
+        ("{", "is not JSON"),
+        ("{}", "a list of objects"),
+        ("[]", "labelled scenes"),
+        ('{"simulated": true, "scenes": []}', "Cut chips from them with `undercast chips make`"),
+    ],
 )
 def test_a_wrong_manifest_is_refused(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "manifest.json").write_text(text)

@@ -108,6 +108,12 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
     except ValueError as error:
         msg = f"{path} is not JSON: {error}."
         raise EvaluationError(msg) from error
+    if isinstance(rows, dict) and rows.get("simulated") is True:
+        msg = (
+            f"{path} lists simulated scenes, which are no chips. Cut chips from them with `undercast chips make`, or"
+            " name them in a .csv with the columns scene and reference."
+        )
+        raise EvaluationError(msg)
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "file" in row for row in rows):
         msg = f"{path}: expected a list of objects with a key 'file'."
         raise EvaluationError(msg)

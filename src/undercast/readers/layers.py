@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +69,8 @@ class RasterHeader:
     """Scale and offset of each layer; None where the file declares none."""
     alpha: int | None
     """Number of the alpha layer, from 1; None where there is none."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of the file."""
 
     @property
     def data_layers(self) -> tuple[int, ...]:
@@ -298,6 +300,7 @@ def read_header(source: str) -> RasterHeader:
                 for scale, offset in zip(dataset.scales, dataset.offsets, strict=True)
             ),
             alpha=_alpha_number(dataset),
+            tags=_tags(dataset),
         )
 
 
@@ -311,6 +314,14 @@ def _descriptions(dataset: Any) -> tuple[str | None, ...]:
     return described
 
 
+def _tags(dataset: Any) -> dict[str, str]:
+    """Give the tags; none where they are not UTF-8."""
+    try:
+        return {str(key): str(value) for key, value in dataset.tags().items()}
+    except UnicodeDecodeError:
+        return {}
+
+
 def read_tags(source: str) -> dict[str, str]:
     """Read the tags of a raster file.
 
@@ -318,7 +329,7 @@ def read_tags(source: str) -> dict[str, str]:
         SceneError: If it is missing, truncated or not a raster.
     """
     with _gdal(source, "cannot be opened as a raster"), _open_dataset(source) as dataset:
-        return {str(key): str(value) for key, value in dataset.tags().items()}
+        return _tags(dataset)
 
 
 def read_numbers(source: str, *, layers: int = 1) -> NDArray[Any]:

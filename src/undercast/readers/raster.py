@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from undercast.bands import Band
@@ -29,7 +29,8 @@ from undercast.readers.base import (
 from undercast.readers.layers import Layer, LayerPixels, RasterHeader, read_header, shared_grid
 from undercast.readers.multires import common_grid
 from undercast.scene import Scene
-from undercast.types import ProductLevel
+from undercast.sensors import load_sensor, sensor_ids
+from undercast.types import PRODUCT_LEVELS, ProductLevel
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".img", ".vrt")
 """Files that count as bands in a folder, in lower case."""
@@ -82,6 +83,7 @@ def open_files(sources: Sequence[str], options: OpenOptions) -> Scene:
 
 def _open_file(source: str, options: OpenOptions) -> Scene:
     header = read_header(source)
+    options = _of_simulated(header, options)
     naming = _name_layers(header, options)
     chosen = [(number, band) for number, band in enumerate(naming.bands, start=1) if band is not None]
     origins = [_scaling(header, number, options) for number, _ in chosen]
@@ -104,6 +106,16 @@ def _open_file(source: str, options: OpenOptions) -> Scene:
             skipped=skipped_layers(naming, header.descriptions),
         ),
     )
+
+
+def _of_simulated(header: RasterHeader, options: OpenOptions) -> OpenOptions:
+    """Take sensor and level from what `undercast simulate` wrote, where the person says nothing of the layers."""
+    told = header.tags.get("UNDERCAST_SENSOR")
+    simulated = header.tags.get("UNDERCAST_SIMULATED") == "yes"
+    if not simulated or told not in sensor_ids() or (options.bands, options.sensor) != (None, None):
+        return options
+    level = next((level for level in PRODUCT_LEVELS if level == header.tags.get("UNDERCAST_LEVEL")), None)
+    return replace(options, sensor=load_sensor(told), level=options.level or level)
 
 
 def _name_layers(header: RasterHeader, options: OpenOptions) -> Naming:
