@@ -198,7 +198,7 @@ def stream(
     header = replace(header, warnings=(*header.warnings, *_look(scene, matches, chosen)))
     loaded, jobs = settle_precision(scene, loaded, jobs, header)
     header = replace(header, precision=loaded.precision)
-    jobs = tuple(replace(job, augmentation=chosen.tta, plan=_fitted(job, loaded, chosen)) for job in jobs)
+    jobs = tuple(replace(job, augmentation=chosen.tta, plan=fitted_windows(job, loaded, chosen)) for job in jobs)
     for warning in header.warnings:
         log.warning("%s", warning)
     prediction = PredictionStream(header=header, strips=strips(jobs, loaded.spec, header, progress))
@@ -439,7 +439,7 @@ def batch_size_of(options: MaskOptions, model: Model) -> int:
     return options.batch_size
 
 
-def _fitted(job: SlidingJob, model: Model, options: MaskOptions) -> SlidingPlan:
+def fitted_windows(job: SlidingJob, model: Model, options: MaskOptions) -> SlidingPlan:
     """Fit a pass's windows to scene and memory, where a person says how much there is or the model's own take much."""
     if options.window is not None:
         return job.plan

@@ -86,6 +86,17 @@ def test_members_with_windows_of_different_sizes_see_what_they_see_in_the_whole(
     assert_same(mask_cube(array.chunk({"y": 50, "x": 37}), choice), predict(array, mixed))
 
 
+@pytest.mark.parametrize("memory", [10**10, 1])
+def test_windows_are_fitted_to_memory_as_for_the_whole(
+    choice: ModelChoice, monkeypatch: pytest.MonkeyPatch, memory: int
+) -> None:
+    monkeypatch.setattr(cube, "LEAST_WINDOWS", 0)
+    array, options = array_of((210, 190)), MaskOptions(memory=memory)
+    whole = predict(array, model_here(choice), options)
+    assert not np.allclose(whole.probabilities, predict(array, model_here(choice)).probabilities, equal_nan=True)
+    assert_same(mask_cube(array.chunk({"y": 70, "x": 61}), choice, options), whole)
+
+
 def test_nothing_is_read_before_it_is_asked_for_and_only_what_a_chunk_needs(
     choice: ModelChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

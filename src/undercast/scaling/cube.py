@@ -15,7 +15,7 @@ from undercast.bands import BandMatch
 from undercast.errors import RadiometryError, UsageError
 from undercast.inference.sliding import MemberStrip, SlidingJob, SlidingPlan, slide
 from undercast.loading import ModelChoice
-from undercast.masking import MaskOptions, batch_size_of, header_of
+from undercast.masking import MaskOptions, batch_size_of, fitted_windows, header_of
 from undercast.models.package import DEFAULT_MODEL
 from undercast.passes import finished, make_jobs, matched_bands, settle_precision
 from undercast.prediction import Prediction
@@ -53,6 +53,8 @@ class _Cube:
     """Which model; each process loads it once."""
     options: MaskOptions
     """How."""
+    plans: tuple[SlidingPlan, ...]
+    """Where the windows of each pass lie in the whole."""
 
 
 def mask_cube(
@@ -118,16 +120,17 @@ def _lazy(array: xr.DataArray, choice: ModelChoice, options: MaskOptions, openin
     matches = matched_bands(scene, model)
     header = header_of(scene, model, options, matches)
     jobs = _jobs(scene, choice, options)
-    stride = max(job.plan.window[0] - job.plan.overlap for job in jobs)
-    rows, cols = (_merged(chunks, LEAST_WINDOWS * stride) for chunks in data.chunks[1:])
-    cube = dask.delayed(
-        _Cube(scene=replace(scene, pixels=replace(_pixels(scene), stored=None)), model=choice, options=options),
-        traverse=False,
+    plans = tuple(fitted_windows(job, model, options) for job in jobs)
+    strides = (max(plan.window[axis] - plan.overlap for plan in plans) for axis in (0, 1))
+    rows, cols = (
+        _merged(chunks, LEAST_WINDOWS * stride) for chunks, stride in zip(data.chunks[1:], strides, strict=True)
     )
+    bare = replace(scene, pixels=replace(_pixels(scene), stored=None))
+    cube = dask.delayed(_Cube(scene=bare, model=choice, options=options, plans=plans), traverse=False)
     masked = dask.delayed(_masked)
 
     def block(window: Window) -> Any:
-        seen = _seen(jobs, window)
+        seen = _seen(plans, window)
         packed = masked(data[:, seen.rows, seen.cols], cube, window, seen)
         shape = (2 + len(header.classes), *window.shape)
         return dask.array.from_delayed(packed, shape, np.float32)
@@ -177,9 +180,9 @@ def _windows(rows: Sequence[int], cols: Sequence[int]) -> list[list[Window]]:
     ]
 
 
-def _seen(jobs: Sequence[SlidingJob], window: Window) -> Window:
+def _seen(plans: Sequence[SlidingPlan], window: Window) -> Window:
     """Give the part of the whole that the networks' windows over a chunk need."""
-    parts = [_part(job.plan, window)[1] for job in jobs]
+    parts = [_part(plan, window)[1] for plan in plans]
     top, left = min(part.row for part in parts), min(part.col for part in parts)
     bottom = max(part.row + part.height for part in parts)
     right = max(part.col + part.width for part in parts)
@@ -232,8 +235,7 @@ def _masked(pixels: Any, cube: _Cube, window: Window, seen: Window) -> Float32:
     part = replace(cube.scene, grid=cube.scene.grid.part(seen), pixels=stored)
     _check_radiometry(part, matches, cube.options)
     model, jobs = settle_precision(part, model, _jobs(part, cube.model, cube.options), header)
-    whole = _jobs(cube.scene, cube.model, cube.options)
-    members = [_members(job, one.plan, window, seen) for job, one in zip(jobs, whole, strict=True)]
+    members = [_members(job, plan, window, seen) for job, plan in zip(jobs, cube.plans, strict=True)]
     together = MemberStrip(
         row=0,
         members=np.concatenate([one.members for one in members]),
