@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rasterio.warp import transform_bounds
 
 from undercast.classification.classifier import Classifier, load_classifier, try_network
 from undercast.classification.classify import ClassifyOptions, classify
@@ -17,7 +18,9 @@ from undercast.classification.sentinel1 import Radar
 from undercast.errors import BandError, UsageError
 from undercast.grids import Grid
 from undercast.loading import Model, load_model
+from undercast.masking import MaskOptions
 from undercast.readers import open_scene
+from undercast.readers.areas import Area
 from undercast.scene import ArrayPixels, Scene
 from undercast.types import Float32
 
@@ -65,6 +68,19 @@ def test_weighed_windows_keep_scores_and_lose_weight(cloudy: Scene, classifier: 
     means = found.mean_scores()
     assert means is not None
     assert np.isclose(means["Agro-forestry areas"], (first[0] + 0.8 * third[0]) / 1.8)
+
+
+def test_of_an_area_its_own_clouds_and_windows_are_told(
+    cloudy: Scene, classifier: Classifier, cloud_model: Model
+) -> None:
+    a, _, west, _, _, north = cloudy.grid.transform
+    east = west + 240 * a
+    bounds = transform_bounds(cloudy.grid.crs, "EPSG:4326", west + 121 * a, north - 119 * a, east - a, north - a)
+    options = ClassifyOptions(max_cloud=0.5, masking=MaskOptions(area=Area(bounds=bounds)))
+    found = classify(cloudy, classifier, cloud_model, options)
+    assert {window.status for window in found.windows} == {"cloudy"}
+    assert all(window.cloud > 0.9 for window in found.windows)
+    assert found.grid.transform[2] == pytest.approx(west + 120 * a, abs=3 * a)
 
 
 def test_kept_windows_are_flagged_all_the_same(cloudy: Scene, classifier: Classifier, cloud_model: Model) -> None:

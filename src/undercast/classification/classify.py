@@ -56,7 +56,7 @@ class ClassifyOptions:
     max_cloud: float = 0.1
     """Share of cloud and shadow above which a window counts as under cloud, in [0, 1)."""
     masking: MaskOptions = field(default_factory=MaskOptions)
-    """How the scene is masked."""
+    """How the scene is masked; an area is all that is labelled."""
 
     def __post_init__(self) -> None:
         """Refuse a share that no window could exceed.
@@ -74,7 +74,7 @@ class WindowLabels:
     """One window of a scene: its clouds and its labels."""
 
     window: Window
-    """Where it lies in the scene."""
+    """Where it lies in the grid."""
     status: Status
     """Whether it has scores, and why not."""
     valid: float
@@ -100,7 +100,7 @@ class SceneLabels:
     scene: str
     """Name of the scene."""
     grid: Grid
-    """Grid of the scene."""
+    """Grid of the scene, or of the area of it that was labelled."""
     spec: ClassifierSpec
     """The classifier's spec."""
     classifier: ModelIdentity
@@ -156,17 +156,18 @@ def classify(
             " classifier of optical bands alone."
         )
         raise BandError(msg)
-    lattice = lay_windows(scene.grid, spec, name=scene.name)
+    part = masking.part_of_scene(scene, chosen.masking.area)
+    lattice = lay_windows(part.grid, spec, name=scene.name)
     warnings = _warnings(scene, spec, matches)
     for warning in warnings:
         log.warning("%s", warning)
     shares = cloud_shares(masking.stream(scene, cloud_model, chosen.masking), lattice)
-    source = _Source(scene=scene, spec=spec, bands=[match.index or 0 for match in matches], radar=radar)
+    source = _Source(scene=part, spec=spec, bands=[match.index or 0 for match in matches], radar=radar)
     plans = _planned(lattice, shares, chosen)
     scores = _scored([plan.window for plan in plans if plan.status == "scored"], source, classifier, progress)
     return SceneLabels(
         scene=scene.name,
-        grid=scene.grid,
+        grid=part.grid,
         spec=spec,
         classifier=classifier.identity,
         cloud_model=shares.model,
