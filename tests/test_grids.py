@@ -22,6 +22,12 @@ def test_the_ground_sample_distance_is_in_metres_whatever_the_unit_of_the_grid()
     assert Grid(shape=(8, 8)).gsd is None
 
 
+def test_degrees_of_longitude_say_nothing_of_the_ground_sample_distance() -> None:
+    # Copernicus GLO-30 north of 60 degrees: two seconds of longitude by one of latitude.
+    grid = Grid(shape=(8, 8), transform=(2 / 3600, 0, 20, 0, -1 / 3600, 61), crs="EPSG:4326", geographic=True)
+    assert grid.gsd == pytest.approx(30.9, abs=0.1)
+
+
 def test_feet_are_no_metres() -> None:
     grid = Grid(shape=(10, 10), transform=(10, 0, 0, 0, -10, 0), crs="EPSG:2263", unit_m=0.3048006096)
     assert grid.gsd == pytest.approx(3.048006)

@@ -33,11 +33,14 @@ class Grid:
 
     @property
     def gsd(self) -> float | None:
-        """Ground sample distance along rows, in metres; None where the grid is not georeferenced."""
+        """Ground sample distance along rows, in metres; None where the grid is not georeferenced.
+
+        In degrees it is that along columns: a degree of latitude is as long everywhere, one of longitude is not.
+        """
         if self.crs is None:
             return None
-        step = math.hypot(self.transform[0], self.transform[3])
-        return step * (METERS_PER_DEGREE if self.geographic else self.unit_m)
+        a, b, _, d, e, _ = self.transform
+        return math.hypot(b, e) * METERS_PER_DEGREE if self.geographic else math.hypot(a, d) * self.unit_m
 
     @property
     def metres_per_unit(self) -> tuple[float, float]:

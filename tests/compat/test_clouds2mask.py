@@ -202,6 +202,13 @@ def test_a_scene_that_fails_does_not_stop_the_others(tmp_path: Path, products: l
     assert not list((tmp_path / "out").rglob(".undercast-*"))
 
 
+def test_one_product_in_two_folders_is_refused(tmp_path: Path, products: list[Path]) -> None:
+    settings = create_settings(tmp_path / "out", [products[0], tmp_path / "copy" / products[0].name])
+    with pytest.raises(UsageError, match="scenes of different names"):
+        batch_process_scenes(settings)
+    assert not (tmp_path / "out").exists()
+
+
 def test_files_of_an_earlier_run_are_replaced(tmp_path: Path, products: list[Path]) -> None:
     (one,) = create_settings(tmp_path, products[:1])
     one.mask_output_dir.mkdir(parents=True)

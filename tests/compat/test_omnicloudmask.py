@@ -166,6 +166,12 @@ def test_files_lie_beside_the_scenes_and_are_left_alone_where_that_is_asked_for(
     assert not list(tmp_path.glob(".undercast-*"))
 
 
+def test_scenes_of_one_name_are_never_written_over_each_other(tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "scene.tif", tmp_path / "b" / "scene.tif"]
+    with pytest.raises(UsageError, match=r"scenes of different names, got .*scene_undercast\.tif for two of them"):
+        predict_from_load_func(paths, load_multiband, output_dir=tmp_path)
+
+
 def test_a_scene_that_cannot_be_loaded_is_an_error_and_leaves_no_half_file(tmp_path: Path) -> None:
     good, bad = written(tmp_path / "good.tif", half_cloudy()), tmp_path / "bad.tif"
     with pytest.raises(rasterio.errors.RasterioIOError):

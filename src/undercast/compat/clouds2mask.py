@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from undercast.compat.files import OneRaster, four_classes, scheme_with, write_one
+from undercast.compat.files import OneRaster, check_distinct, four_classes, scheme_with, write_one
 from undercast.compat.sidecars import band_vrt, confidence_qml
 from undercast.errors import BandError, SceneError, UsageError
 from undercast.inference.augmentation import MOST_DEPTH, Augmentation
@@ -201,12 +201,13 @@ def batch_process_scenes(scene_settings_batch: Sequence[Settings]) -> list[Path]
         The class maps, in the order of the settings.
 
     Raises:
-        UsageError: If there is nothing to do; it is a ValueError.
+        UsageError: If there is nothing to do, or two scenes would be one file; it is a ValueError.
         SceneError: If scenes fail; the others are finished all the same.
     """
     if not scene_settings_batch:
         msg = "expected settings of one scene or more, got none."
         raise UsageError(msg)
+    check_distinct([one.cloud_mask_path for one in scene_settings_batch])
     models = cache(lambda *key: taking_turns(load_model(key[0], device=key[1], precision=key[2] or "auto")))
     for one in scene_settings_batch:
         models(one.model, one.pytorch_device, one.precision)

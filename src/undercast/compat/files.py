@@ -72,6 +72,21 @@ def write_one(prediction: PredictionStream, raster: OneRaster) -> Path:
     return target
 
 
+def check_distinct(targets: Sequence[Path]) -> None:
+    """Refuse scenes of which one would be written over another.
+
+    Raises:
+        UsageError: If two files are one.
+    """
+    known: set[str] = set()
+    for target in targets:
+        place = str(target.absolute()).casefold()
+        if place in known:
+            msg = f"expected scenes of different names, got {target} for two of them. Give them different folders."
+            raise UsageError(msg)
+        known.add(place)
+
+
 def scheme_with(name: str, nodata: int) -> ClassScheme:
     """Load a class scheme that has no value for pixels without data but that of clear.
 

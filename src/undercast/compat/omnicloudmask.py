@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from undercast.compat.files import OneRaster, four_classes, scheme_with, write_one
+from undercast.compat.files import OneRaster, check_distinct, four_classes, scheme_with, write_one
 from undercast.compat.load_functions import Loaded, load_ls8, load_multiband, load_s2
 from undercast.errors import UsageError
 from undercast.grids import Grid
@@ -221,6 +221,7 @@ def predict_from_load_func(
         The files, in the order of the scenes.
 
     Raises:
+        UsageError: If two scenes would be one file; it is a ValueError.
         UndercastError: Of the first scene that failed, once those at work beside it are finished.
     """
     _refuse_foreign_models(custom_models, pred_classes)
@@ -235,6 +236,7 @@ def predict_from_load_func(
         scaling=None if scale is None else Scaling(scale=scale, offset=offset),
     )
     targets = [_target(Path(path), output_dir) for path in scene_paths]
+    check_distinct(targets)
 
     def work(number: int) -> Path:
         array, profile = load_func(input_path=Path(scene_paths[number]))
