@@ -150,7 +150,8 @@ def test_messages_go_to_standard_error_as_far_as_they_are_wanted(
     cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, options: list[str], said: list[str]
 ) -> None:
     def talk() -> tuple[()]:
-        logging.getLogger("undercast.readers").warning("two\nlines")
+        for _ in range(2):  # a warning is told once
+            logging.getLogger("undercast.readers").warning("two\nlines")
         logging.getLogger("undercast.readers").info("told")
         logging.getLogger("rasterio._env").warning("from elsewhere")
         return ()

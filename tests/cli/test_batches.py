@@ -91,7 +91,7 @@ def test_test_time_augmentation_is_on_record(
     ("options", "said"),
     [
         (("--tta", "8"), "8 is not in the range 0<=x<=7"),
-        (("--tta-budget", "1"), "budget must lie in (0, depth], got 1 with depth 0"),
+        (("--tta-budget", "1"), "--tta-budget needs --tta, got --tta-budget 1 alone. Try --tta 4 --tta-budget 1"),
         (("--ensemble", "--model", "m"), "give --model or --ensemble, not both"),
         (("--compress", "jpeg"), "'jpeg' is not one of"),
         (("--workers", "0"), "0 is not in the range x>=1"),

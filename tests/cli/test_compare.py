@@ -50,6 +50,16 @@ def test_reports_stand_for_what_they_judged(cli: Cli, package: Path, data: Path,
     assert "expected reports of one protocol, got pixel and cnes" in refused.stderr
 
 
+def test_what_is_not_there_is_told_before_anything_is_evaluated(
+    cli: Cli, package: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[object] = []
+    monkeypatch.setattr("undercast.evaluation.evaluate.evaluate", judged.append)
+    result = cli("compare", package, "no-such-model", "--data", data)
+    assert (result.exit_code, judged) == (2, [])
+    assert "model 'no-such-model' is not known" in result.stderr
+
+
 def test_one_alone_is_refused(cli: Cli, package: Path) -> None:
     result = cli("compare", package, "--data", "x")
     assert result.exit_code == 2

@@ -29,11 +29,11 @@ def test_every_step_can_be_asked_for(cli: Cli, scene: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--buffer", "-1"), "buffer_m: expected a size of 0 or more, got -1"),
+        (("--buffer", "-1"), "'--buffer': -1.0 is not in the range x>=0"),
         (("--check-shadows",), "Try --sun ZENITH,AZIMUTH"),
         (("--check-shadows", "--sun", "95,10"), "expected a zenith angle from 0 to below 90 degrees"),
         (("--sun", "95"), "expected --sun ZENITH,AZIMUTH with that many numbers"),
-        (("--min-size", "10", "--gsd", "0"), "gsd: expected metres above 0"),
+        (("--min-size", "10", "--gsd", "0"), "'--gsd': 0.0 is not in the range x>0"),
     ],
 )
 @pytest.mark.usefixtures("embedded")

@@ -140,6 +140,17 @@ def test_a_calibrated_package_is_not_judged_by_what_tuned_it(
         evaluate(tuned, read_references(folder), options=EvaluateOptions(met=met_data(tuned.model.package)))
 
 
+def test_an_earlier_calibration_is_not_forgotten(
+    folder: Path, tmp_path: Path, drawn: SimpleNamespace, predictor: PackagePredictor
+) -> None:
+    other = drawn.write_folder(tmp_path / "other", {"b": drawn.stripes(codes=(0, 1, 1, 3))})
+    first = calibrate(predictor, read_references(folder), ("f2",))
+    once = open_package(write_calibrated(predictor.model.package, first, tmp_path / "once"))
+    second = calibrate(once, read_references(other), ("f2",))
+    twice = read_package(write_calibrated(once.model.package, second, tmp_path / "twice"))
+    assert met_data(twice).calibrated == {*first.hashes, *second.hashes}
+
+
 def test_data_that_trained_the_package_are_warned_of(folder: Path, predictor: PackagePredictor) -> None:
     reference = next(iter(read_references(folder)))
     (predictor.model.package.root / "evaluation.json").write_text(

@@ -121,5 +121,8 @@ def test_rules_are_read_from_their_file(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text('[[rules]]\nfigure = "cloud_f2"\nmin = 0.9\n')
     assert read_rules(path)[0].min == 0.9
-    with pytest.raises(EvaluationError, match="cannot be read"):
+    with pytest.raises(EvaluationError, match=r"missing\.toml cannot be read: No such file or directory\.$"):
         read_rules(tmp_path / "missing.toml")
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(EvaluationError, match=r"rules\.toml cannot be read: it is not UTF-8\.$"):
+        read_rules(path)

@@ -218,9 +218,19 @@ def _end_on_signals() -> Iterator[None]:
 class _StandardError(logging.Handler):
     """Writes to what standard error is at the moment, so that a progress bar can move out of the way."""
 
+    def __init__(self) -> None:
+        """Begin with nothing told."""
+        super().__init__()
+        self._warned: set[str] = set()
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one message as one line."""
-        click.echo(" ".join(self.format(record).split()), err=True)
+        """Write one message as one line; the same warning once."""
+        line = " ".join(self.format(record).split())
+        if record.levelno == logging.WARNING:
+            if line in self._warned:
+                return
+            self._warned.add(line)
+        click.echo(line, err=True)
 
 
 @contextmanager

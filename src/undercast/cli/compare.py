@@ -27,6 +27,7 @@ from undercast.errors import UsageError
 if TYPE_CHECKING:
     from undercast.evaluation.compare import Comparison, Difference
     from undercast.evaluation.intervals import IntervalOptions
+    from undercast.evaluation.predictors import Predictor
     from undercast.evaluation.report import Report
 
 FEWEST = 2
@@ -65,7 +66,11 @@ def command(
         msg = f"expected two or more to compare, got {models[0]} alone."
         raise UsageError(msg)
     intervals = interval_options(replicates, seed)
-    reports = [report_of(name, data, protocol, scheme, intervals, skip_unfit=skip_unfit) for name in models]
+    sides = [open_side(name) for name in models]
+    reports = [
+        report_of(side, name, data, protocol, scheme, intervals, skip_unfit=skip_unfit)
+        for name, side in zip(models, sides, strict=True)
+    ]
     comparisons = [compare(reports[0], report, intervals=intervals) for report in reports[1:]]
     if as_json:
         print_json([comparison.to_dict() for comparison in comparisons])
@@ -74,22 +79,37 @@ def command(
         print_comparison(comparison, None if everything else list(reports[0].protocol["headline"]))
 
 
-def report_of(
-    name: str, data: str | None, protocol: str, scheme: str, intervals: IntervalOptions, *, skip_unfit: bool
-) -> Report:
-    """Read the report that an argument names, or evaluate what it names."""
-    from undercast.evaluation.evaluate import evaluate
-    from undercast.evaluation.protocols import load_protocol
+def open_side(name: str) -> Report | Predictor:
+    """Open the report or the predictor that an argument names; one that is not there is told before any evaluation."""
     from undercast.evaluation.report import read_report
 
     path = Path(name) / "report.json" if (Path(name) / "report.json").is_file() else Path(name)
     if path.name != "item.json" and path.suffix == ".json":
         return read_report(path)
+    return open_predictor(name)
+
+
+def report_of(
+    side: Report | Predictor,
+    name: str,
+    data: str | None,
+    protocol: str,
+    scheme: str,
+    intervals: IntervalOptions,
+    *,
+    skip_unfit: bool,
+) -> Report:
+    """Give a report as it is; evaluate a predictor."""
+    from undercast.evaluation.evaluate import evaluate
+    from undercast.evaluation.protocols import load_protocol
+    from undercast.evaluation.report import Report
+
+    if isinstance(side, Report):
+        return side
     references = read_data(data, scheme)
-    predictor = open_predictor(name)
-    options = evaluate_options(predictor, intervals, skip_unfit=skip_unfit)
+    options = evaluate_options(side, intervals, skip_unfit=skip_unfit)
     with progress_bar(name) as progress:
-        return evaluate(predictor, references, load_protocol(protocol), options, progress=progress).report
+        return evaluate(side, references, load_protocol(protocol), options, progress=progress).report
 
 
 def print_comparison(comparison: Comparison, names: list[str] | None) -> None:

@@ -160,6 +160,12 @@ def take_options(given: dict[str, Any]) -> MaskOptions:
     if points and preset is not None:
         msg = f"give --threshold or --preset, not both; got --preset {preset}."
         raise UsageError(msg)
+    tta, budget = given.pop("tta"), given.pop("tta_budget")
+    if budget is not None and not tta:
+        msg = (
+            f"--tta-budget needs --tta, got --tta-budget {budget:g} alone. Try --tta 4 --tta-budget {min(budget, 4):g}"
+        )
+        raise UsageError(msg)
     from undercast.inference.augmentation import Augmentation
     from undercast.inference.memory import parse_bytes
     from undercast.masking import MaskOptions
@@ -179,7 +185,7 @@ def take_options(given: dict[str, Any]) -> MaskOptions:
         area=take_area(given),
         postprocessing=take_postprocessing(given),
         dem=given.pop("dem"),
-        tta=Augmentation(depth=given.pop("tta"), budget=given.pop("tta_budget")),
+        tta=Augmentation(depth=tta, budget=budget),
     )
 
 

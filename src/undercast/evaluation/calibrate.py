@@ -22,6 +22,7 @@ from undercast.evaluation.packages import (
     Additions,
     Met,
     PackagePredictor,
+    evaluation_record,
     met_data,
     write_again,
 )
@@ -198,10 +199,16 @@ def write_calibrated(
         folder,
         spec=spec,
         additions=Additions(
-            record={CALIBRATION_KEY: calibration.to_dict()},
+            record={CALIBRATION_KEY: calibration.to_dict() | _earlier(package)},
             section=_section(spec, calibration),
         ),
     )
+
+
+def _earlier(package: ModelPackage) -> dict[str, Any]:
+    """Keep the calibration that a package had: its figures stand in the card, its scenes must not judge the new one."""
+    found = evaluation_record(package).get(CALIBRATION_KEY)
+    return {"before": found} if found else {}
 
 
 def next_version(version: str) -> str:

@@ -83,7 +83,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"rules {path} cannot be read: {error}."
+        msg = f"rules {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}."
         raise EvaluationError(msg) from error
     return parse_rules(text, origin=str(path))
 

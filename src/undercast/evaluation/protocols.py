@@ -86,7 +86,7 @@ def load_protocol(name: str | Path = DEFAULT_PROTOCOL) -> EvaluationProtocol:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"protocol {path} cannot be read: {error}."
+        msg = f"protocol {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}."
         raise EvaluationError(msg) from error
     return parse_protocol(text, origin=str(path))
 

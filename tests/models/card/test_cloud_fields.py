@@ -29,6 +29,19 @@ def test_facts_name_bands_points_and_calibration() -> None:
     assert facts["calibration"] == "temperature 1.25"
 
 
+def test_a_calibration_is_told_without_its_scenes_and_with_the_one_before() -> None:
+    found = {
+        "kind": "undercast-calibration",
+        "temperature": 0.9,
+        "presets": {"f2": {"thresholds": {"cloud": 0.5}}},
+        "data": {"name": "tune", "hash": "ab12", "scenes": 3},
+        "hashes": ["cd34"],
+        "before": {"temperature": 1.25, "cloud": 0.5},
+    }
+    facts = cloud_fields(PROPERTIES, RECORD | {"calibration": found}).facts
+    assert facts["calibration"] == "temperature 0.9; on 3 scenes of tune; before that: temperature 1.25, cloud 0.5"
+
+
 def test_figures_on_references_stand_with_their_intervals() -> None:
     report = {
         "overall": {"cloud_f1": {"value": 0.9, "low": 0.8, "high": 0.95}, "shadow_f1": {"value": None}},

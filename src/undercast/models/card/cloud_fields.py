@@ -57,9 +57,18 @@ def cloud_fields(properties: Mapping[str, Any], record: Mapping[str, Any]) -> Ta
         "product level": told(properties.get("undercast:levels"), "any"),
         "classes": told(properties.get("undercast:layers"), "the item names no classes"),
         "thresholds": "; ".join(points) or none("the most probable class"),
-        "calibration": told(record.get("calibration"), "it was not calibrated"),
+        "calibration": _calibration(record.get("calibration")),
     }
     return TaskFields(fields=fields, facts=facts, tags=("cloud-mask",))
+
+
+def _calibration(found: Any) -> str:
+    """Write the figures of a calibration and its data, and those of the one before it; not its scenes and warnings."""
+    own, data = mapping(found), mapping(mapping(found).get("data"))
+    parts = [told({key: value for key, value in own.items() if is_number(value)}, "it was not calibrated")]
+    parts += [f"on {told(data.get('scenes'))} scenes of {told(data.get('name'))}"] if data else []
+    parts += [f"before that: {_calibration(own['before'])}"] if own.get("before") else []
+    return "; ".join(parts)
 
 
 def _on_references(record: Mapping[str, Any]) -> str:
