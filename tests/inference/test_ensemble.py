@@ -115,6 +115,14 @@ def test_where_every_minimum_is_0_the_mean_is_taken() -> None:
     np.testing.assert_allclose(aggregate(members, "min", CLASS_NAMES).ravel(), [0.5, 0, 0, 0.5])
 
 
+@pytest.mark.parametrize("aggregation", [kind for kind in AGGREGATIONS if kind != "vote"])
+def test_where_no_member_says_anything_nothing_is_certain(aggregation: Aggregation) -> None:
+    members = np.zeros((2, 4, 1, 1), np.float32)
+    probabilities = aggregate(members, aggregation, CLASS_NAMES)
+    assert probabilities[:, 0, 0].tolist() == [0.25] * 4
+    assert uncertainty(members, probabilities, "entropy", CLASS_NAMES)[0, 0] == pytest.approx(1.0)
+
+
 def test_votes_are_shares_of_members() -> None:
     members = np.stack([pixel(0.6, 0.4, 0, 0), pixel(0.4, 0.6, 0, 0), pixel(0.1, 0.2, 0.7, 0)])
     np.testing.assert_allclose(aggregate(members, "vote", CLASS_NAMES).ravel(), [1 / 3, 1 / 3, 1 / 3, 0])

@@ -64,8 +64,9 @@ def aggregate(members: Float32, aggregation: Aggregation, classes: Sequence[str]
     With two classes the aggregation is that of the class that is not clear, and clear is the rest: ``max`` is
     the largest probability of cloud that any member gives. With more classes each is aggregated alone, then
     all are divided by their sum; where every class is 0 (``min`` over members that contradict each other with
-    certainty) the mean is taken. ``vote`` gives the share of members for which a class is the most probable;
-    of equally probable ones the first counts.
+    certainty) the mean is taken, and where no member says anything (sigmoids in half precision) all are equal.
+    ``vote`` gives the share of members for which a class is the most probable; of equally probable ones the
+    first counts.
 
     Args:
         members: Probabilities in [0, 1], ``(member, output layer, y, x)``.
@@ -118,13 +119,15 @@ def _shares(votes: np.typing.NDArray[np.intp], layers: int) -> Float32:
 
 
 def _normalised(probabilities: Float32, members: Float32) -> Float32:
-    """Divide by the sum over classes, in place; the mean stands in where the sum is 0."""
+    """Divide by the sum over classes, in place; the mean stands in where it is 0, then equal shares."""
     total = probabilities.sum(axis=0)
     nothing = total <= 0.0
     if nothing.any():
         probabilities[:, nothing] = members[:, :, nothing].mean(axis=0)
         total[nothing] = probabilities[:, nothing].sum(axis=0)
-    np.divide(probabilities, total, out=probabilities, where=total > 0.0)
+        silent = total <= 0.0
+        probabilities[:, silent], total[silent] = 1.0, len(probabilities)
+    np.divide(probabilities, total, out=probabilities)
     return probabilities
 
 
