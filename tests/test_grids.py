@@ -7,6 +7,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio import CRS
+from rasterio.warp import transform
 
 from undercast.grids import Grid
 from undercast.terrain import steps_of
@@ -26,6 +28,17 @@ def test_degrees_of_longitude_say_nothing_of_the_ground_sample_distance() -> Non
     # Copernicus GLO-30 north of 60 degrees: two seconds of longitude by one of latitude.
     grid = Grid(shape=(8, 8), transform=(2 / 3600, 0, 20, 0, -1 / 3600, 61), crs="EPSG:4326", geographic=True)
     assert grid.gsd == pytest.approx(30.9, abs=0.1)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:3395", "EPSG:32633", "WKT1_GDAL", "WKT2_2019", "WKT1_ESRI"])
+@pytest.mark.parametrize("latitude", [-60.0, 0.0, 45.0])
+def test_pixels_of_web_maps_are_smaller_away_from_the_equator(crs: str, latitude: float) -> None:
+    told = CRS.from_epsg(3857).to_wkt(version=crs) if crs.startswith("WKT") else crs
+    (x,), (y,) = transform("EPSG:4326", told, [15.0], [latitude])
+    grid = Grid(shape=(10, 10), transform=(10.0, 0.0, x - 50, 0.0, -10.0, y + 50), crs=told)
+    size = 10 if crs == "EPSG:32633" else 10 * math.cos(math.radians(latitude))
+    assert grid.pixel_size_m == pytest.approx((size, size), rel=1e-2)
+    assert grid.gsd == 10.0
 
 
 def test_feet_are_no_metres() -> None:

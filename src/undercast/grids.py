@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 
 from undercast.windows import Window
 
 METERS_PER_DEGREE = 111_320.0
 """Length of a degree of latitude, and of longitude at the equator."""
+
+EARTH_RADIUS_M = 6_378_137.0
+"""Radius of the sphere on which web maps are drawn."""
+
+_MERCATOR = re.compile(
+    r'(?:PROJECTION|METHOD)\["(?:Mercator_1SP|Mercator_Auxiliary|Mercator \(variant A\)|Popular Vis)'
+    r"|^EPSG:(?:3857|3395|900913)$",
+    re.IGNORECASE,
+)
+"""CRS of web maps, whose unit is a metre at the equator and less of the ground elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +46,8 @@ class Grid:
     def gsd(self) -> float | None:
         """Ground sample distance along rows, in metres; None where the grid is not georeferenced.
 
-        In degrees it is that along columns: a degree of latitude is as long everywhere, one of longitude is not.
+        In degrees it is that along columns: a degree of latitude is as long everywhere, one of longitude is not. On web
+        maps it is that of the equator, by which their pixels are known.
         """
         if self.crs is None:
             return None
@@ -45,11 +57,15 @@ class Grid:
     @property
     def metres_per_unit(self) -> tuple[float, float]:
         """Metres that a unit of x, and one of y, are long at the grid's centre."""
-        if not self.geographic:
-            return self.unit_m, self.unit_m
         _, _, _, d, e, f = self.transform
-        latitude = f + d * self.shape[1] / 2 + e * self.shape[0] / 2
-        return METERS_PER_DEGREE * math.cos(math.radians(latitude)), METERS_PER_DEGREE
+        y = f + d * self.shape[1] / 2 + e * self.shape[0] / 2
+        if self.geographic:
+            return METERS_PER_DEGREE * math.cos(math.radians(y)), METERS_PER_DEGREE
+        if self.crs is None or not _MERCATOR.search(self.crs):
+            return self.unit_m, self.unit_m
+        # y is the radius times the inverse Gudermannian of the latitude, so that the cosine of that is 1 / cosh.
+        metres = self.unit_m / math.cosh(min(abs(y) * self.unit_m / EARTH_RADIUS_M, math.pi))
+        return metres, metres
 
     @property
     def pixel_size_m(self) -> tuple[float, float] | None:
