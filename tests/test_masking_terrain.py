@@ -132,6 +132,19 @@ def test_a_scene_whose_sun_is_not_known_gets_elevation_and_slope(
     assert predict(dark, model, replace(options, postprocessing=steps)).header.warnings == ()
 
 
+def test_heights_and_a_sun_that_nothing_uses_are_told(tmp_path: Path, scene: Scene, model: Model) -> None:
+    plain = replace(model.package, spec=replace(model.package.spec, terrain=()))
+    blind = replace(model, package=plain)
+    steps = PostProcessing(sun=SunAngles(zenith=10.0, azimuth=0.0))
+    options = MaskOptions(dem=dem(tmp_path / "dem.tif"), postprocessing=steps)
+    told = "not used, because model 'tiny' takes no terrain and --check-shadows is not asked for"
+    assert predict(scene, blind, options).header.warnings == (f"--dem and --sun: {told}",)
+    assert predict(scene, blind, MaskOptions(dem=options.dem)).header.warnings == (f"--dem: {told}",)
+    assert "no --dem is given" in predict(scene, model, MaskOptions(postprocessing=steps)).header.warnings[0]
+    checked = replace(options, postprocessing=replace(steps, check_shadows=True))
+    assert predict(scene, blind, checked).header.warnings == ()
+
+
 def test_elevation_of_another_place_and_a_scene_without_place_are_refused(
     tmp_path: Path, scene: Scene, model: Model
 ) -> None:

@@ -195,7 +195,7 @@ def stream(
         batch_size=batch_size_of(chosen, loaded),
         terrain=terrain,
     )
-    header = replace(header, warnings=(*header.warnings, *_look(scene, matches, chosen)))
+    header = replace(header, warnings=(*header.warnings, *_idle(loaded, chosen), *_look(scene, matches, chosen)))
     loaded, jobs = settle_precision(scene, loaded, jobs, header)
     header = replace(header, precision=loaded.precision)
     jobs = tuple(replace(job, augmentation=chosen.tta, plan=fitted_windows(job, loaded, chosen)) for job in jobs)
@@ -455,6 +455,17 @@ def fitted_windows(job: SlidingJob, model: Model, options: MaskOptions) -> Slidi
     fitted = fitted_plan(job.spec, job.plan.shape, load, overlap=options.overlap, budget=budget)
     # Only who asks for little memory gets windows that are slower and still take more.
     return job.plan if options.memory is None and load.bytes_of(fitted) > budget else fitted
+
+
+def _idle(model: Model, options: MaskOptions) -> tuple[str, ...]:
+    """Tell of heights and sun angles that a person gives and nothing uses."""
+    takes = any(group.spec.terrain for group in model.groups)
+    given = {"--dem": options.dem is not None, "--sun": options.postprocessing.sun is not None}
+    idle = " and ".join(name for name, is_given in given.items() if is_given)
+    if not idle or options.postprocessing.check_shadows or (takes and given["--dem"]):
+        return ()
+    why = "no --dem is given" if takes else f"model {model.spec.id!r} takes no terrain"
+    return (f"{idle}: not used, because {why} and --check-shadows is not asked for",)
 
 
 def _look(scene: Scene, matches: Sequence[BandMatch], options: MaskOptions) -> tuple[str, ...]:

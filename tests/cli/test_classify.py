@@ -174,6 +174,13 @@ def test_a_missing_band_is_one_line(cli: Cli, embedded: Path, classifier: Path, 
     assert result.stderr.startswith("BandError: rgb: classifier 'tiny-classifier' needs B02, B03, B04, B08")
 
 
+def test_metadata_that_are_not_there_are_told_first(cli: Cli, tmp_path: Path) -> None:
+    missing = tmp_path / "none.parquet"
+    result = cli("classify", "a.tif", "--model", "no-such-model", "-o", tmp_path / "out", "--metadata", missing)
+    assert result.exit_code == 2
+    assert f"'--metadata': Path '{missing}' does not exist" in result.stderr
+
+
 def test_several_scenes_with_radar_need_metadata(cli: Cli, half_cloudy: Path, classifier: Path, tmp_path: Path) -> None:
     result = cli(
         *("classify", half_cloudy, half_cloudy, "--model", classifier, "-o", tmp_path, "--sentinel1", tmp_path)

@@ -95,7 +95,7 @@ def open_radar(path: str | Path) -> Radar:
     if missing:
         msg = (
             f"{path}: expected layers VV and VH, {' and '.join(missing)} missing. Name them in the files' names"
-            " (_VV.tif) or in the layers' descriptions."
+            " (_VV.tif) or in the layers' descriptions. A folder of several products needs --metadata."
         )
         raise BandError(msg)
     return Radar(layers=found)

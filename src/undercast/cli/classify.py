@@ -50,7 +50,12 @@ FORMATS = ("geoparquet", "geojson")
     "--radiometry", type=click.Choice(("refuse", "warn")), default="refuse", show_default=True, help="As mask."
 )
 @click.option("--sentinel1", type=click.Path(path_type=Path), help="VV and VH in dB: file, folder, or BigEarthNet-S1.")
-@click.option("--metadata", type=click.Path(path_type=Path), multiple=True, help="BigEarthNet's metadata.parquet.")
+@click.option(
+    "--metadata",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="BigEarthNet's metadata.parquet.",
+)
 @click.option("--device", default="auto", show_default=True, metavar="D", help="Device, such as cpu or cuda.")
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
