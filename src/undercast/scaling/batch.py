@@ -159,7 +159,10 @@ def model_here(choice: ModelChoice) -> Model:
 
 
 def taking_turns(model: Model) -> Model:
-    """Give a model whose networks work for no more threads at a time than ``Model.windows``, which fill the device."""
+    """Give a model whose networks work for no more threads at a time than ``Model.windows``, which fill the device.
+
+    Those that stand in for them, where a lower precision does not give the same classes, share their turns.
+    """
     turns = threading.Semaphore(model.windows)
 
     def limited(network: Network) -> Network:
@@ -169,4 +172,11 @@ def taking_turns(model: Model) -> Model:
 
         return run
 
-    return replace(model, networks=tuple(limited(network) for network in model.networks))
+    def in_turn(one: Model) -> Model:
+        proof = one.proof
+        if proof is not None:
+            exact = proof.exact
+            proof = replace(proof, exact=lambda: in_turn(exact()))
+        return replace(one, networks=tuple(limited(network) for network in one.networks), proof=proof)
+
+    return in_turn(model)
