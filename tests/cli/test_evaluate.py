@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from undercast.evaluation.packages import met_data
+from undercast.models.package import read_package
+
 Cli = Callable[..., Result]
 DRAWN = runpy.run_path(str(Path(__file__).parents[1] / "data" / "references" / "make.py"))
 
@@ -86,6 +89,18 @@ def test_a_report_becomes_part_of_a_package(cli: Cli, package: Path, data: Path,
     assert record["report"]["kind"] == "undercast-evaluation"
     assert "## Evaluation on data, protocol pixel" in (new / "card.md").read_text("utf-8")
     assert cli("calibrate", new, "--data", data, "-o", tmp_path / "again").exit_code == 1
+
+
+def test_an_earlier_report_stays_in_the_record(cli: Cli, package: Path, data: Path, tmp_path: Path) -> None:
+    other = DRAWN["write_folder"](tmp_path / "other", {"b": DRAWN["stripes"](codes=(0, 1, 1, 3))})
+    words = ("--replicates", 20, "--package")
+    assert cli("evaluate", package, "--data", data, *words, tmp_path / "once").exit_code == 0
+    first = met_data(read_package(tmp_path / "once")).evaluated
+    assert cli("evaluate", tmp_path / "once", "--data", other, *words, tmp_path / "twice").exit_code == 0
+    second = met_data(read_package(tmp_path / "twice")).evaluated
+    assert first < second
+    assert cli("calibrate", tmp_path / "twice", "--data", data, "-o", tmp_path / "tuned").exit_code == 1
+    assert cli("models", "card", tmp_path / "twice", "--check").exit_code == 0
 
 
 def test_some_bands_can_be_shown_alone_and_the_report_says_which(cli: Cli, package: Path, data: Path) -> None:

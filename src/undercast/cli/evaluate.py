@@ -144,10 +144,10 @@ def check_package(predictor: Predictor, folder: Path) -> PackagePredictor:
 
 def write_record(predictor: PackagePredictor, report: Report, folder: Path) -> None:
     """Write a model package again with a report in its record and card."""
-    from undercast.evaluation.packages import REPORT_KEY, Additions, write_again
+    from undercast.evaluation.packages import Additions, record_of_report, write_again
     from undercast.reports.markdown import card_section
 
-    additions = Additions(record={REPORT_KEY: report.to_dict()}, section=card_section(report))
+    additions = Additions(record=record_of_report(predictor.model.package, report), section=card_section(report))
     write_again(predictor.model.package, folder, additions=additions)
 
 

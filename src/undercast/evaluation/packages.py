@@ -16,7 +16,7 @@ from undercast.classes import CLASS_NAMES
 from undercast.errors import EvaluationError, ModelError
 from undercast.evaluation.predictors import Predicted
 from undercast.evaluation.references import ReferenceScene
-from undercast.evaluation.report import KIND
+from undercast.evaluation.report import KIND, Report
 from undercast.loading import Model
 from undercast.masking import MOST_PROBABLE, MaskOptions
 from undercast.model_spec import ModelSpec
@@ -31,6 +31,8 @@ EVALUATION = "evaluation.json"
 """Evaluation record of a package."""
 REPORT_KEY = "report"
 """Key of the record under which ``calibrate`` and a release keep the report."""
+EARLIER_KEY = "earlier_reports"
+"""Key of the record under which reports are kept that another one has replaced."""
 CALIBRATION_KEY = "calibration"
 """Key of the record under which ``calibrate`` keeps what it did."""
 TRAINING_KEY = "data_sha256"
@@ -158,6 +160,19 @@ def evaluation_record(package: ModelPackage) -> dict[str, Any]:
         msg = f"{path}: expected a JSON object, got {type(record).__name__}."
         raise ModelError(msg)
     return record
+
+
+def record_of_report(package: ModelPackage, report: Report) -> dict[str, Any]:
+    """Give what a report adds to a package's record.
+
+    An earlier report is kept: its figures stand in the card, and its scenes must not tune the package.
+
+    Raises:
+        ModelError: If the record is there and cannot be read.
+    """
+    record = evaluation_record(package)
+    earlier = [*record.get(EARLIER_KEY, ()), *([record[REPORT_KEY]] if REPORT_KEY in record else ())]
+    return {REPORT_KEY: report.to_dict()} | ({EARLIER_KEY: earlier} if earlier else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
