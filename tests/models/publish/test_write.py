@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,8 +69,17 @@ def test_nothing_is_left_where_writing_fails(tmp_path: Path, monkeypatch: pytest
 
 def test_a_place_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot be written"):
+    with pytest.raises(OutputError, match=r"expected a folder at"):
         write_package(tmp_path / "file" / "model", full_spec(), WEIGHTS, make.tiny_details())
+
+
+def test_a_full_disk_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    with pytest.raises(OutputError, match=r"cannot be written: No space left on device"):
+        write_package(tmp_path / "model", full_spec(), WEIGHTS, make.tiny_details())
 
 
 @pytest.mark.parametrize("weights", [{}, {"../x": b""}, {"a/b": b""}, {"": b""}, {".x": b""}, {"card": b""}])
