@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 # Pinned so that a failing test is ours. Another build: make clean, then make TORCH='torch==2.12.0' test
 TORCH ?= torch==2.13.0
+# Processes that run tests, each on one core; JOBS=0 runs them in one, for a debugger
+JOBS ?= 2
 # Arguments for pytest or the benchmark: make test ARGS='-k windows', make bench ARGS=--quick
 ARGS ?=
 
@@ -21,7 +23,7 @@ demo: .venv-demo/installed ## Mask a simulated scene with the embedded model (co
 	.venv-demo/bin/undercast demo
 
 test: .venv-test/installed ## Run the tests (with torch)
-	.venv-test/bin/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 .venv-test/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: .venv-test/installed ## Lint, check format, types and the floors
 	.venv-test/bin/ruff check .

@@ -398,7 +398,7 @@ def test_memory_is_bounded_by_a_row_of_windows(model: Model) -> None:
 
 
 def test_windows_are_fitted_to_memory_where_the_models_own_would_take_more(
-    model: Model, monkeypatch: pytest.MonkeyPatch
+    model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = small(np.full((3, 400, 300), 0.2, np.float32))
     own = plan_windows(model.spec, scene.grid.shape)
@@ -417,7 +417,9 @@ def test_windows_are_fitted_to_memory_where_the_models_own_would_take_more(
     assert count(MaskOptions(memory=10**10)) < len(own)
     monkeypatch.setattr(masking, "ORDINARY_BYTES", 1)  # which no windows keep
     assert count() == len(own)
+    assert caplog.text == ""
     assert count(MaskOptions(memory=1)) > len(own)
+    assert "memory: 0 MB are too few, about " in caplog.text
 
 
 def test_a_scene_whose_name_differs_from_its_file_is_looked_for_under_both(tmp_path: Path, model: Model) -> None:

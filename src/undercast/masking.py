@@ -453,8 +453,11 @@ def fitted_windows(job: SlidingJob, model: Model, options: MaskOptions) -> Slidi
     if options.memory is None and load.bytes_of(job.plan) <= budget:
         return job.plan
     fitted = fitted_plan(job.spec, job.plan.shape, load, overlap=options.overlap, budget=budget)
+    least = load.bytes_of(fitted)
+    if options.memory is not None and least > budget:
+        log.warning("memory: %.0f MB are too few, about %.0f MB are taken", budget / 1e6, least / 1e6)
     # Only who asks for little memory gets windows that are slower and still take more.
-    return job.plan if options.memory is None and load.bytes_of(fitted) > budget else fitted
+    return job.plan if options.memory is None and least > budget else fitted
 
 
 def _idle(model: Model, options: MaskOptions) -> tuple[str, ...]:

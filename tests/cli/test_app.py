@@ -209,3 +209,18 @@ def test_every_error_class_has_an_exit_status_for_usage_or_failure() -> None:
 
     assert {error.exit_status for error in classes} == {1, 2}
     assert isinstance(main, click.Group)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("mask", "", "-o", "out"), "after mask"),
+        (("mask", "a.tif", "-o", ""), "after -o"),
+        (("mask", "a.tif", "-o", "out", "--model", " "), "after --model"),
+        (("info", "a.tif", "--sensor="), "after --sensor"),
+    ],
+)
+def test_an_empty_text_is_no_value(cli: Callable[..., Result], words: tuple[str, ...], said: str) -> None:
+    result = cli(*words)
+    assert result.exit_code == 2
+    assert result.stderr == f"UsageError: expected a value {said}, got an empty text. Is a variable not set?\n"

@@ -149,7 +149,7 @@ CASES = [
         says="SceneError: ",
         way_out="readme.txt",
     ),
-    Case(name="an empty name", given=lambda _: [""], status=1, says="SceneError: ", way_out="nothing"),
+    Case(name="an empty name", given=lambda _: [""], status=2, says="UsageError: ", way_out="Is a variable not set?"),
     Case(
         name="a band that nobody knows",
         given=lambda folder: [good(folder), "--bands", "blue,green,purple"],

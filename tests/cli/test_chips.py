@@ -56,7 +56,7 @@ def test_words_for_people_name_the_folder_and_the_sides_without_chips(
 def test_a_licence_without_words_is_refused(cli: Cli, tmp_path: Path) -> None:
     result = cli("chips", "make", "a.tif", "--labels", "b.tif", "--licence", " ", "-o", tmp_path / "out")
     assert result.exit_code == 2
-    assert "--licence: expected the licence of the data, got an empty text" in result.stderr
+    assert "expected a value after --licence, got an empty text" in result.stderr
 
 
 def test_simulated_scenes_lie_at_places_of_their_own(cli: Cli, tmp_path: Path) -> None:

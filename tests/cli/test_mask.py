@@ -251,15 +251,6 @@ def test_a_threshold_that_is_given_twice_is_refused() -> None:
         parse_thresholds(["cloud=0.3", "shadow=0.2", "cloud = 0.4"])
 
 
-@pytest.mark.parametrize(("option", "said"), [("--model", "expected a name"), ("-o", "expected a folder")])
-def test_an_empty_text_is_no_name(
-    cli: Callable[..., Result], scene: Path, package: Path, out: Path, option: str, said: str
-) -> None:
-    result = cli("mask", scene, "-o", out, "--model", package, option, "")
-    assert result.exit_code == 2
-    assert f"{option}: {said}" in result.stderr
-
-
 def test_a_place_of_logs_that_cannot_be_written_is_told_first(
     cli: Callable[..., Result], scene: Path, package: Path, out: Path, tmp_path: Path
 ) -> None:

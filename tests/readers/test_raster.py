@@ -9,6 +9,7 @@ import pytest
 from undercast.errors import BandError, GridError, SceneError
 from undercast.radiometry import Scaling
 from undercast.readers import open_scene
+from undercast.readers.raster import _shared_name
 from undercast.scene import Scene
 from undercast.windows import Window
 
@@ -194,6 +195,20 @@ def test_files_are_taken_in_the_callers_order(rasters: Path, make: SimpleNamespa
     assert names(scene) == ["red", "blue"]
     np.testing.assert_allclose(scene.read(), make.numbers(4)[[2, 0]] * 1e-4, rtol=1e-6)
     assert names(open_scene(files, bands="nir,swir16")) == ["nir", "swir16"]
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (("S2_a_B02.tif", "S2_a_B03.tif"), "S2_a"),
+        (("x/S2A_MSIL1C/B02.tif", "x/S2A_MSIL1C/B03.tif"), "S2A_MSIL1C"),
+        (("https://host/S2A_MSIL1C/B02.tif?a=b", "https://host/S2A_MSIL1C/B03.tif?a=b"), "S2A_MSIL1C"),
+        (("./B02.tif", "./B03.tif"), "B02"),
+        (("a/B02.tif", "b/B03.tif"), "B02"),
+    ],
+)
+def test_files_name_their_scene_by_what_they_share(files: tuple[str, ...], name: str) -> None:
+    assert _shared_name(files) == name
 
 
 def test_provider_names_of_files_are_understood_with_the_sensor(tmp_path: Path, make: SimpleNamespace) -> None:

@@ -6,10 +6,11 @@ import importlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from undercast.errors import UndercastError
+from undercast.errors import UndercastError, UsageError
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 plus the number of SIGINT."""
@@ -113,6 +114,7 @@ class UndercastGroup(click.Group):
         """Run a subcommand; every error that it raises becomes one line on standard error."""
         _accept_any_text()
         try:
+            _refuse_empty(ctx.meta[WORDS])
             with _end_on_signals(), _logging(ctx.params["verbose"], quiet=ctx.params["quiet"]):
                 return super().invoke(ctx)
         except click.UsageError as error:
@@ -175,6 +177,21 @@ def _refuse(error: click.UsageError) -> NoReturn:
     told = error.format_message().rstrip(".")
     way_out = "" if error.ctx is None else f" Try: {error.ctx.command_path} --help"
     raise OneLineError(f"UsageError: {told}.{way_out}", error.exit_code) from error
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Refuse arguments without any text, which a variable that is not set leaves behind; as a path they are a folder.
+
+    Raises:
+        UsageError: If there is one; it says after which word.
+    """
+    before = "undercast"
+    for word in words:
+        if not word.strip() or re.fullmatch(r"--[a-z-]+=\s*", word):
+            option = word.strip().rstrip("=") or before
+            msg = f"expected a value after {option}, got an empty text. Is a variable not set?"
+            raise UsageError(msg)
+        before = word
 
 
 def _refuse_full(error: Exception) -> None:

@@ -120,9 +120,6 @@ def make_command(
     if len(labels) != len(scenes):
         msg = f"expected --labels for each of {len(scenes)} scenes, got {len(labels)}. Repeat --labels FILE."
         raise UsageError(msg)
-    if not given["licence"].strip():
-        msg = "--licence: expected the licence of the data, got an empty text. Try --licence CC-BY-4.0"
-        raise UsageError(msg)
     train, val, test = numbers_of(shares, "--shares TRAIN,VAL,TEST", example="--shares 0.8,0.1,0.1")
     options = ChipOptions(
         size=given.pop("size"),

@@ -127,11 +127,7 @@ def take_output(given: dict[str, Any], output: str, words: Sequence[str]) -> Out
 
     Raises:
         SchemeError: If the class scheme is unknown.
-        UsageError: If the folder has no name.
     """
-    if not output:
-        msg = "-o: expected a folder or an object store, got an empty text. Try -o masks"
-        raise UsageError(msg)
     scheme = load_scheme(given.pop("scheme"))
     from undercast.writers import OutputOptions
 
@@ -193,7 +189,7 @@ def take_model(given: dict[str, Any]) -> ModelChoice:
     """Take out which model runs, where and how.
 
     Raises:
-        UsageError: If a model is given and the ensemble is asked for, too, or the model has no name.
+        UsageError: If a model is given and the ensemble is asked for, too.
     """
     from undercast.loading import ModelChoice
     from undercast.models.package import DEFAULT_MODEL, ENSEMBLE_MODEL
@@ -201,9 +197,6 @@ def take_model(given: dict[str, Any]) -> ModelChoice:
     model, ensemble = given.pop("model"), given.pop("ensemble")
     if model and ensemble:
         msg = f"give --model or --ensemble, not both; got --model {model}. --ensemble is --model {ENSEMBLE_MODEL}."
-        raise UsageError(msg)
-    if model is not None and not model.strip():
-        msg = f"--model: expected a name, a folder or an address, got an empty text. Leave it out for {DEFAULT_MODEL}."
         raise UsageError(msg)
     name = model or (ENSEMBLE_MODEL if ensemble else DEFAULT_MODEL)
     runtime = {option: given.pop(option) for option in ("device", "backend", "precision", "allow_unverified")}

@@ -1,9 +1,10 @@
 """CloudS2Mask's functions, as of its version 1.1.4, on undercast's models.
 
 What differs on purpose: pixels without data are 255 and not clear (0 with ``nodata=0``); the offset of Sentinel-2's
-processing baseline 04.00 is applied; windows are the model's own where patch size and overlap are left at their
-defaults; files are cloud-optimised; a scene that fails does not stop the others. What concerns PyTorch's threads has no
-meaning here and changes nothing.
+processing baseline 04.00 is applied; a class is what the model's recommended thresholds make of the confidences, not
+the largest of them; windows are the model's own where patch size and overlap are left at their defaults; files are
+cloud-optimised; a scene that fails does not stop the others. What concerns PyTorch's threads has no meaning here and
+changes nothing.
 """
 
 from __future__ import annotations

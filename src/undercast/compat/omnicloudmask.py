@@ -1,6 +1,7 @@
 """OmniCloudMask's functions, as of its version 1.8.1, on undercast's models.
 
-What differs on purpose: pixels without data are 255 in class maps and NaN in confidences (0 with ``nodata=0``);
+What differs on purpose: pixels without data are 255 in class maps and NaN in confidences (0 with ``nodata=0``); a
+class is what the model's recommended thresholds make of the confidences, not the largest of them;
 networks want reflectance, so digital numbers are scaled (``scale``, ``offset``; guessed with a warning where they are
 not given); windows are the model's own where patch size and overlap are left at their defaults; confidences are
 probabilities, and their logarithms without softmax; files are called ``<scene>_undercast.tif``. What concerns other

@@ -78,7 +78,7 @@ def open_files(sources: Sequence[str], options: OpenOptions) -> Scene:
     if len(sources) == 1:
         return _open_file(sources[0], options)
     what = f"{short_name(sources[0])} and {len(sources) - 1} more files"
-    return _open_bands(sources, options, what=what, name=_shared_start([short_name(source) for source in sources]))
+    return _open_bands(sources, options, what=what, name=_shared_name(sources))
 
 
 def _open_file(source: str, options: OpenOptions) -> Scene:
@@ -223,12 +223,15 @@ def _differing_parts(stems: Sequence[str]) -> list[str]:
     return ["_".join(part for part in own if part not in shared) for own in parts]
 
 
-def _shared_start(stems: Sequence[str]) -> str:
-    """Give the parts that all names begin with; the first name where there are none."""
+def _shared_name(sources: Sequence[str]) -> str:
+    """Name a scene of files: by what all their names begin with, else by their folder, else by the first file."""
+    stems = [short_name(source) for source in sources]
     parts = [_SEPARATORS.split(stem) for stem in stems]
     shared = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*parts, strict=False))
     length = len("_".join(column[0] for column in shared))
-    return stems[0][:length] or stems[0]
+    folders = {source.replace("\\", "/").rpartition("/")[0] for source in sources}
+    folder = folders.pop().rpartition("/")[2] if len(folders) == 1 else ""
+    return stems[0][:length] or folder.strip(".") or stems[0]
 
 
 def _texts_from_names(stems: Sequence[str], options: OpenOptions) -> list[str | None]:
