@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -50,6 +50,7 @@ def test_what_is_dilated_lies_within_the_radius(mask: Bool, radius: float, pixel
 
 
 @given(mask=masks, radius=st.floats(0.0, 60.0))
+@example(mask=np.array([[False, *[True] * 5, False]]), radius=37.0)
 def test_opening_is_scipys_where_everything_is_known(mask: Bool, radius: float) -> None:
     half_widths = disc(radius, (10.0, 10.0))
     shape = footprint(half_widths)

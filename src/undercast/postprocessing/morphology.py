@@ -9,6 +9,10 @@ import numpy as np
 from undercast.types import Bool
 
 
+EXACT_PX = 256
+"""Radius up to which opening is exact for arrays of any size, in pixels; larger ones would take memory without bound."""
+
+
 def disc(radius_m: float, pixel_m: tuple[float, float]) -> tuple[int, ...]:
     """Describe a disc by its half-widths.
 
@@ -66,7 +70,8 @@ def opened(mask: Bool, half_widths: tuple[int, ...], unknown: Bool) -> Bool:
         unknown: Pixels without data: a disc may lie on them, and outside the array, so that nothing is lost at the edge
             of the data.
     """
-    half_widths = _within(half_widths, 2 * mask.shape[0], 2 * mask.shape[1])
+    # The edge of a disc whose middle lies far outside may still lie inside: it is cut only where it is huge.
+    half_widths = _within(half_widths, *(max(2 * side, EXACT_PX) for side in mask.shape))
     reach = (len(half_widths) // 2, max(half_widths))
     room = np.pad(mask | unknown, [(px, px) for px in reach], constant_values=True)
     eroded = ~dilated(~room, half_widths)
