@@ -8,9 +8,8 @@ import numpy as np
 
 from undercast.types import Bool
 
-
 EXACT_PX = 256
-"""Radius up to which opening is exact for arrays of any size, in pixels; larger ones would take memory without bound."""
+"""Radius up to which opening is exact for arrays of any size, in pixels; larger ones would take memory without end."""
 
 
 def disc(radius_m: float, pixel_m: tuple[float, float]) -> tuple[int, ...]:
