@@ -2,6 +2,7 @@
 
     python benchmarks/agreement.py --data FOLDER                 references with manifest.json, see `undercast evaluate`
     python benchmarks/agreement.py --data FOLDER --model NAME    another model package
+    python benchmarks/agreement.py --data FOLDER --package NEW   and write it again as NEW, which says what was found
 
 The reference is ONNX Runtime in f32; PyTorch runs the network that the package's weights make, where its architecture
 is known. Exit status 1: a class map agrees on less than 99.9 % of the pixels of all scenes, or a figure differs by more
@@ -13,18 +14,19 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from undercast.errors import TrainingError, UndercastError
 from undercast.evaluation.evaluate import EvaluateOptions, evaluate
 from undercast.evaluation.intervals import IntervalOptions
-from undercast.evaluation.packages import PackagePredictor
+from undercast.evaluation.packages import Additions, PackagePredictor, write_again
 from undercast.evaluation.predictors import Predicted
 from undercast.evaluation.references import References, ReferenceScene
 from undercast.evaluation.sources import read_references
-from undercast.loading import SMALLEST_AGREEMENT, Model, load_model
-from undercast.models.package import DEFAULT_MODEL
+from undercast.loading import AGREEMENT_KEY, SMALLEST_AGREEMENT, Model, load_model
+from undercast.models.package import DEFAULT_MODEL, find_package, read_package
 from undercast.models.trust.weights import verified_bytes
 from undercast.types import NODATA, Float32, UInt8
 
@@ -146,6 +148,12 @@ def agreements(row: Row, reference: Row) -> list[tuple[int, int]]:
     return counts
 
 
+def totals(row: Row, reference: Row) -> tuple[int, int]:
+    """Count the valid pixels of all scenes with the same class, and all valid ones."""
+    same, valid = zip(*agreements(row, reference), strict=True)
+    return sum(same), sum(valid)
+
+
 def table(rows: list[Row]) -> tuple[str, bool]:
     """Lay the comparison out as Markdown, and tell whether all agree."""
     reference, *others = rows
@@ -156,7 +164,8 @@ def table(rows: list[Row]) -> tuple[str, bool]:
     agree = True
     for row in others:
         counts = agreements(row, reference)
-        share = sum(same for same, _ in counts) / sum(valid for _, valid in counts)
+        same, valid = totals(row, reference)
+        share = same / valid
         least = min(same / valid for same, valid in counts if valid)
         differences = {key: abs(row.figures[key] - value) for key, value in reference.figures.items()}
         worst = max(differences, key=lambda key: differences[key])
@@ -168,10 +177,12 @@ def table(rows: list[Row]) -> tuple[str, bool]:
 def main() -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description="Hold runtimes and precisions against f32 on real scenes.")
-    parser.add_argument("--data", required=True, help="references, as for `undercast evaluate`")
+    parser.add_argument("--data", required=True, action="append", help="references; may be repeated")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model package")
+    parser.add_argument("--package", type=Path, help="folder of a package to make")
     options = parser.parse_args()
-    references = read_references(options.data)
+    read = [read_references(folder) for folder in options.data]
+    references = replace(read[0], entries=tuple(entry for one in read for entry in one.entries))
     rows = [measured(name, model, references) for name, model in runtimes(options.model).items()]
     if len(rows) < 2:
         print("nothing to compare: install the extras openvino or train", file=sys.stderr)
@@ -180,6 +191,11 @@ def main() -> int:
     pixels = sum(int(np.count_nonzero(one != NODATA)) for one in rows[0].class_maps.values())
     print(f"{options.model}, {len(rows[0].class_maps)} scenes, {pixels} valid pixels\n\n{text}")
     print("\nPASS" if agree else "\nFAIL")
+    if options.package is not None and agree:
+        found = {row.name: totals(row, rows[0]) for row in rows[1:] if not row.name.endswith(" f32")}
+        told = {name: {"share": same / valid, "pixels": valid} for name, (same, valid) in found.items()}
+        package = read_package(find_package(options.model))
+        write_again(package, options.package, additions=Additions(extra={AGREEMENT_KEY: told}))
     return 0 if agree else 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from dataclasses import replace
 from functools import reduce
@@ -102,6 +103,29 @@ def test_an_outcome_is_kept_for_the_next_run(package: Path, share: float, precis
     model = load_model(package)
     assert (model.precision, model.proof) == (precision, None)
     assert model.agreement == Agreement(share=share, pixels=FEWEST_PIXELS)
+
+
+@pytest.mark.usefixtures("rough")
+@pytest.mark.parametrize(
+    ("told", "settled"),
+    [
+        ({"rough bf16": {"share": 0.9991, "pixels": FEWEST_PIXELS}}, True),
+        ({"rough bf16": {"share": 0.9989, "pixels": FEWEST_PIXELS}}, False),
+        ({"rough bf16": {"share": 0.9991, "pixels": FEWEST_PIXELS - 1}}, False),
+        ({"openvino bf16": {"share": 1.0, "pixels": FEWEST_PIXELS}}, False),
+        ({"rough bf16": {"share": "all", "pixels": None}}, False),
+        ({"rough bf16": [1.0]}, False),
+        ("yes", False),
+    ],
+)
+def test_a_package_that_tells_of_its_agreement_needs_no_proof(package: Path, told: object, settled: bool) -> None:
+    item = package / "item.json"
+    text = json.loads(item.read_text("utf-8"))
+    text["properties"]["undercast:agreement"] = told
+    item.write_text(json.dumps(text), "utf-8")
+    model = load_model(package)
+    assert (model.precision, model.proof is None) == ("bf16", settled)
+    assert (model.agreement == Agreement(share=0.9991, pixels=FEWEST_PIXELS)) is settled
 
 
 @pytest.mark.usefixtures("rough")

@@ -37,6 +37,7 @@ from undercast.inference.sliding import plan_windows
 from undercast.loading import Model, load_model
 from undercast.masking import MaskOptions, mask, predict, stream
 from undercast.model_spec import ModelBand
+from undercast.prediction import collect
 from undercast.scene import Scene, scene_from_array
 from undercast.types import Float32
 from undercast.windows import Window
@@ -191,6 +192,15 @@ def test_a_distant_band_and_an_unknown_level_are_worth_a_warning(
     assert "red is taken from B3 (0.695 um, 0.035 um away)" in warnings[0]
     assert "product level: expected toa reflectance, got surface (model 'tiny')" in warnings[1]
     assert warnings[0] in caplog.text
+
+
+def test_uncertainty_that_nobody_wants_is_not_a_number_and_changes_nothing_else(model: Model) -> None:
+    scene = scene_from_array(painted(70, 70), BANDS)
+    wanted, other = (collect(stream(scene, model, uncertainty=one)) for one in (True, False))
+    assert np.isfinite(wanted.uncertainty).any()
+    assert np.isnan(other.uncertainty).all()
+    np.testing.assert_array_equal(other.class_map, wanted.class_map)
+    np.testing.assert_array_equal(other.probabilities, wanted.probabilities)
 
 
 def test_progress_counts_every_window_up_to_the_last(model: Model) -> None:

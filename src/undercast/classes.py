@@ -69,7 +69,9 @@ class ClassScheme:
         table = np.full(256, self.nodata, np.uint8)
         for value, name in enumerate(CLASS_NAMES):
             table[value] = self.from_undercast[name]
-        return table[class_map]
+        # Several times faster than indexing.
+        translated = class_map.tobytes().translate(table.tobytes())
+        return np.frombuffer(bytearray(translated), np.uint8).reshape(class_map.shape)
 
     def possible_sets(self, class_map: UInt8) -> UInt8:
         """Read a class map of this scheme as possible sets.

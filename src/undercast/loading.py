@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 SMALLEST_AGREEMENT = 0.999
 """Share of valid pixels that must have the same class as with f32 where a lower precision is taken unasked."""
 
+AGREEMENT_KEY = "agreement"
+"""Property of a package, ``undercast:agreement``: runtime and precision, such as ``openvino bf16`` -> share of pixels
+of real scenes that have the same class as with f32, and how many there were; ``benchmarks/agreement.py`` writes it."""
+
 FEWEST_PIXELS = 2**16
 """Valid pixels, of scenes that show two classes or more, that a judgement on a precision must rest on to be kept."""
 
@@ -191,8 +195,9 @@ def load_model(
             ``hf:``), which is fetched to the cache the first time.
         device: Device, or ``auto``: the best that works.
         backend: Runtime, or ``auto``: see ``choose_backend``.
-        precision: What to compute with, or ``auto``: what the backend takes unasked. Where that is less than f32, the
-            first scene that is masked is looked at with f32, too, and f32 is taken if the classes differ.
+        precision: What to compute with, or ``auto``: what the backend takes unasked. Where that is less than f32, and
+            the package does not say how well it agrees with f32, the first scene that is masked is looked at with f32,
+            too, and f32 is taken if the classes differ.
         allow_unverified: Whether weights without a checksum are taken; the outputs then say so.
 
     Raises:
@@ -207,6 +212,9 @@ def load_model(
     model = _load(package, device, backend, precision)
     if precision != AUTO or model.precision == "f32":
         return model
+    told = told_agreement(package, model.backend, model.precision)
+    if told is not None and told.share >= SMALLEST_AGREEMENT and told.pixels >= FEWEST_PIXELS:
+        return replace(model, agreement=told)
     proof = Proof(
         exact=cache(lambda: _load(package, model.device, backend, "f32")),
         path=cache_folder() / "precision" / f"{_proof_key(model)}.json" if model.identity.verified else None,
@@ -215,6 +223,15 @@ def load_model(
     if known is not None:
         return replace(model if known else proof.exact(), agreement=proof.kept())
     return replace(model, proof=proof, agreement=proof.kept())
+
+
+def told_agreement(package: ModelPackage, backend: str, precision: Precision) -> Agreement | None:
+    """Read how often a precision was seen to give the classes of f32 on real scenes; None where a package is silent."""
+    try:
+        told = package.properties[f"undercast:{AGREEMENT_KEY}"][f"{backend} {precision}"]
+        return Agreement(share=float(told["share"]), pixels=int(told["pixels"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _load(package: ModelPackage, device: str, backend: str, precision: Precision | Literal["auto"]) -> Model:

@@ -37,6 +37,7 @@ from undercast.terrain import Terrain
 from undercast.types import FEW_PIXELS, Aggregation, Float32, Precision, UncertaintyKind
 from undercast.windows import Window
 from undercast.writers import OutputOptions, Outputs
+from undercast.writers.quicklook import Preview
 
 if TYPE_CHECKING:
     import xarray
@@ -156,6 +157,7 @@ def stream(
     *,
     terrain: Terrain | None = None,
     progress: Progress | None = None,
+    uncertainty: bool = True,
 ) -> PredictionStream:
     """Begin a prediction: everything that can be refused is refused here, before the first network runs.
 
@@ -167,6 +169,7 @@ def stream(
         options: How; the model's own choices unless told otherwise.
         terrain: The shape of its ground, for a model that takes it, where no raster of the options tells it.
         progress: Is told how many windows are done, and how many there are.
+        uncertainty: Whether it is wanted; else it is NaN everywhere, which takes less time.
 
     Raises:
         BandError: If a required band is missing.
@@ -180,7 +183,8 @@ def stream(
     _check_size(scene)
     loaded = model if isinstance(model, Model) else load_model(model)
     if chosen.area is not None:
-        return _stream_of_area(scene, loaded, chosen, chosen.area, terrain=terrain, progress=progress)
+        begin = partial(stream, progress=progress, uncertainty=uncertainty)
+        return _stream_of_area(scene, loaded, chosen, chosen.area, terrain=terrain, begin=begin)
     matches = matched_bands(scene, loaded)
     header = header_of(scene, loaded, chosen, matches)
     ground = None if chosen.dem is None else Elevation(source=chosen.dem, grid=scene.grid)
@@ -201,7 +205,8 @@ def stream(
     jobs = tuple(replace(job, augmentation=chosen.tta, plan=fitted_windows(job, loaded, chosen)) for job in jobs)
     for warning in header.warnings:
         log.warning("%s", warning)
-    prediction = PredictionStream(header=header, strips=strips(jobs, loaded.spec, header, progress))
+    made = strips(jobs, loaded.spec, header, progress, uncertainty=uncertainty)
+    prediction = PredictionStream(header=header, strips=made)
     return postprocess(prediction, replace(chosen.postprocessing, sun=sun), ground=ground)
 
 
@@ -222,7 +227,7 @@ def _stream_of_area(
     area: Area,
     *,
     terrain: Terrain | None,
-    progress: Progress | None,
+    begin: Callable[..., PredictionStream],
 ) -> PredictionStream:
     """Begin the prediction of the area with context around it, of which the area is cut out."""
     window = window_of(area, scene.grid, name=scene.name)
@@ -230,7 +235,7 @@ def _stream_of_area(
     part = crop(scene, seen)
     inside = replace(window, row=window.row - seen.row, col=window.col - seen.col)
     ground = None if terrain is None else terrain.inside(seen)
-    whole = stream(part, model, replace(options, area=None), terrain=ground, progress=progress)
+    whole = begin(part, model, replace(options, area=None), terrain=ground)
     return cropped(whole, inside, partial(outside, area, part.grid))
 
 
@@ -326,8 +331,12 @@ def mask(
     if scene.name != expected:
         writers.check_free(output, scene.name)
     loaded = model if isinstance(model, Model) else load_model(model)
-    prediction = stream(scene, loaded, options, progress=progress)
-    outputs = writers.write(prediction, part_of_scene(scene, (options or MaskOptions()).area), output)
+    part = part_of_scene(scene, (options or MaskOptions()).area)
+    preview = Preview(part, output.scheme)
+    # A part is read with context around it, which the picture does not show.
+    seen = preview.watching(scene) if output.quicklook and part is scene else scene
+    prediction = stream(seen, loaded, options, progress=progress, uncertainty=output.uncertainty)
+    outputs = writers.write(prediction, part, output, preview)
     return MaskResult(
         scene=scene.name,
         outputs=outputs,

@@ -121,7 +121,12 @@ def check_thresholds(thresholds: Mapping[str, float]) -> None:
 
 
 def network_input(
-    spec: ModelSpec, matches: Sequence[BandMatch], reflectance: Float32, *, out: Float32 | None = None
+    spec: ModelSpec,
+    matches: Sequence[BandMatch],
+    reflectance: Float32,
+    *,
+    out: Float32 | None = None,
+    complete: bool = False,
 ) -> Float32:
     """Arrange a scene's reflectance as the network takes it.
 
@@ -131,6 +136,7 @@ def network_input(
         reflectance: ``(band, y, x)``, the matched bands in the order of ``matches``; NaN where there is no
             data. After them may come the spec's terrain, as the network takes it.
         out: Where to write it, instead of a new array.
+        complete: Whether every pixel is known to have data in every matched band.
 
     Returns:
         ``(model band and terrain, y, x)``; absent bands, absent terrain and pixels without data hold ``spec.fill``,
@@ -141,13 +147,16 @@ def network_input(
         msg = f"expected {len(present)} matched bands, got {reflectance.shape[0]}."
         raise ModelError(msg)
     out = np.empty((spec.channels, *reflectance.shape[1:]), np.float32) if out is None else out
-    out[:] = spec.fill
+    absent = [position for position in range(spec.channels) if position not in present]
+    out[absent] = spec.fill
     terrain = reflectance[len(present) :]
     out[len(matches) : len(matches) + len(terrain)] = np.where(np.isfinite(terrain), terrain, np.float32(spec.fill))
     for layer, position in enumerate(present):
         values, wanted = reflectance[layer], spec.bands[position]
-        there = np.isfinite(values)
-        some: Bool | bool = True if there.all() else there  # without a mask it is many times faster
+        there = None if complete else np.isfinite(values)
+        some: Bool | bool = True if there is None or there.all() else there  # without a mask it is many times faster
+        if some is not True:
+            out[position] = spec.fill
         np.multiply(values, np.float32(spec.scale * wanted.gain), out=out[position], where=some)
         if wanted.offset != 0.0:
             np.add(out[position], np.float32(wanted.offset), out=out[position], where=some)

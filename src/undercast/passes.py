@@ -157,13 +157,19 @@ def _given(
 
 
 def strips(
-    jobs: Sequence[SlidingJob], spec: ModelSpec, header: PredictionHeader, progress: Progress | None = None
+    jobs: Sequence[SlidingJob],
+    spec: ModelSpec,
+    header: PredictionHeader,
+    progress: Progress | None = None,
+    *,
+    uncertainty: bool = True,
 ) -> Iterator[Strip]:
     """Turn members' strips into finished ones, a few ahead of those that are taken.
 
     Unlike a loop's variable, ``map`` keeps none of them alive.
     """
-    return ahead(map(partial(finished, spec=spec, header=header), slide_together(jobs, progress)), waiting=STRIPS_AHEAD)
+    make = partial(finished, spec=spec, header=header, uncertainty=uncertainty)
+    return ahead(map(make, slide_together(jobs, progress)), waiting=STRIPS_AHEAD)
 
 
 def settle_precision(
@@ -245,13 +251,14 @@ def _with_networks(jobs: tuple[SlidingJob, ...], model: Model) -> tuple[SlidingJ
     return tuple(replace(job, networks=group.networks) for job, group in zip(jobs, model.groups, strict=True))
 
 
-def finished(strip: MemberStrip, *, spec: ModelSpec, header: PredictionHeader) -> Strip:
-    """Turn members' rows into a prediction's: aggregated, tempered, with their uncertainty and classes."""
+def finished(strip: MemberStrip, *, spec: ModelSpec, header: PredictionHeader, uncertainty: bool = True) -> Strip:
+    """Turn members' rows into a prediction's: aggregated, tempered, with their classes and, if wanted, uncertainty."""
     aggregated = ensemble.aggregate(strip.members, header.aggregation, spec.classes)
     probabilities = ensemble.tempered(aggregated, spec.temperature)
-    spread = ensemble.uncertainty(
-        strip.members, probabilities, header.uncertainty_kind, spec.classes, header.thresholds
-    )
+    spread = np.full(probabilities.shape[1:], np.nan, np.float32)
+    if uncertainty:
+        kind = header.uncertainty_kind
+        spread = ensemble.uncertainty(strip.members, probabilities, kind, spec.classes, header.thresholds)
     class_map = ensemble.decide(probabilities, header.classes, header.thresholds, strip.valid)
     outside = ~strip.valid
     np.copyto(probabilities, np.nan, where=outside)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,10 @@ import rasterio
 from numpy.typing import NDArray
 
 from undercast import masking
+from undercast.cli.mask import loading_already
 from undercast.cli.mask_options import parse_thresholds, record_of
 from undercast.errors import UsageError
+from undercast.loading import ModelChoice
 from undercast.scene import Scene
 
 if TYPE_CHECKING:
@@ -69,6 +72,21 @@ def test_a_scene_becomes_a_class_map_and_what_goes_with_it(
     assert (told["probabilities"], told["uncertainty"]) == (None, None)
     assert {Path(told[name]) for name in ("class_map", "quicklook", "style", "item")} == set(out.iterdir())
     np.testing.assert_array_equal(read(told["class_map"])[0, :, :24], 1)
+
+
+def test_the_model_that_comes_with_undercast_is_loaded_while_scenes_are_opened(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def load(name: str | Path, **_given: Any) -> str | Path:
+        threads.append(threading.current_thread())
+        return name
+
+    monkeypatch.setattr("undercast.loading.load_model", load)
+    early, late = (loading_already(ModelChoice(name=name)) for name in ("embedded", package))
+    assert [str(early()), str(late())] == ["embedded", str(package)]
+    assert [thread is threading.main_thread() for thread in threads] == [False, True]
 
 
 def test_the_summary_for_people_says_percentages_files_and_model(

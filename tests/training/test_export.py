@@ -65,9 +65,18 @@ def test_weights_that_cannot_be_rounded_keep_all_their_bits(
     assert "all bits are kept" in caplog.text
 
 
-def test_stored_weights_are_the_same_in_bfloat16(network: nn.Module) -> None:
-    graph = onnx.load_model_from_string(to_onnx(network, 3)).graph
-    stored = [numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name.endswith(".half")]
+def test_stored_weights_are_the_same_in_bfloat16() -> None:
+    network = build("spectral-spatial-small", bands=3, classes=4)
+    with torch.no_grad():
+        network(torch.rand(2, 3, 64, 64))  # gives the batch normalisation means, which convolutions add then
+    graph = onnx.load_model_from_string(to_onnx(Calibrated(network.eval(), CALIBRATION), 3)).graph
+    added = {node.input[2] for node in graph.node if node.op_type == "Conv" and len(node.input) > 2}
+    stored = [
+        numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if tensor.name.endswith(".half") or tensor.name in added
+    ]
+    assert len(added) > 20
     assert sum(values.size for values in stored) > 10_000
     for values in stored:
         wide = torch.from_numpy(values.astype(np.float32))
@@ -79,3 +88,22 @@ def test_what_a_network_works_in_is_what_lives_at_the_same_time() -> None:
     few, many = working_bytes(to_onnx(narrow, 7)), working_bytes(to_onnx(wide, 7))
     assert 7 * 4 < few < many / 2
     assert many == pytest.approx(400, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["spectral-spatial-small", "spectral-spatial-light"])
+def test_calibration_is_in_the_last_convolution(name: str) -> None:
+    torch.manual_seed(2)
+    calibrated = Calibrated(build(name, bands=3, classes=4).eval(), CALIBRATION)
+    image = torch.rand(1, 3, 32, 64)
+    with torch.no_grad():
+        wanted = calibrated(image)
+        torch.testing.assert_close(calibrated.folded()(image), wanted, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(calibrated(image), wanted)  # its own network is as it was
+    nodes = onnx.load_model_from_string(to_onnx(calibrated, 3)).graph.node
+    last = max(place for place, node in enumerate(nodes) if node.op_type == "Conv")
+    assert {node.op_type for node in nodes[last + 1 :]} <= {"DepthToSpace", "Softmax"}
+
+
+def test_a_network_that_does_not_name_its_last_convolution_is_calibrated_beside_it() -> None:
+    calibrated = Calibrated(nn.Conv2d(3, 4, 1), CALIBRATION)
+    assert calibrated.folded() is calibrated

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from undercast.errors import UsageError
 from undercast.training.calibration import Calibrated, Calibration
 from undercast.training.networks import ARCHITECTURES, WithProbabilities, build, check_architecture
+from undercast.training.spectral_spatial import DARKEST, logarithm
 
 TELLING = ("spectral-spatial-small", "spectral-spatial-light")
 """Those that tell themselves which bands are absent, and take terrain."""
@@ -106,3 +107,34 @@ def test_a_new_terrain_branch_changes_nothing_and_a_trained_one_tells_absence_by
 def test_an_architecture_without_a_terrain_branch_refuses_terrain() -> None:
     with pytest.raises(UsageError, match="takes no terrain"):
         build(next(name for name in ARCHITECTURES if "spectral" not in name), bands=3, classes=4, terrain=3)
+
+
+@pytest.mark.parametrize(("name", "offset"), [("spectral-spatial-small", 1.8), ("spectral-spatial-light", 2.4)])
+def test_weights_that_do_not_tell_their_offset_keep_that_of_their_time(name: str, offset: float) -> None:
+    torch.manual_seed(0)
+    before, after = (build(name, bands=3, classes=4).eval() for _ in range(2))
+    before.offset.fill_(offset)  # type: ignore[operator]
+    weights = before.state_dict()
+    del weights["offset"]
+    after.load_state_dict(weights)
+    with torch.no_grad():
+        torch.testing.assert_close(after(picture()), before(picture()), rtol=0, atol=0)
+
+
+def test_light_weights_with_pixels_laid_side_by_side_are_brought_into_place() -> None:
+    torch.manual_seed(0)
+    network = build("spectral-spatial-light", bands=3, classes=4).eval()
+    blocks = torch.rand(32, 5 * 3, 1, 1)
+    weights = {**network.state_dict(), "spectral.0.weight": blocks}
+    network.load_state_dict(weights)
+    values, present = torch.rand(1, 3, 8, 8), (torch.rand(1, 3, 8, 8) > 0.5).float()
+    beside = torch.cat([nn.functional.pixel_unshuffle(values, 2), present[:, :, ::2, ::2]], dim=1)
+    with torch.no_grad():
+        found = network.spectral[0](torch.cat([values, present], dim=1))  # type: ignore[index, operator]
+        torch.testing.assert_close(found, nn.functional.conv2d(beside, blocks))
+
+
+def test_roots_stand_for_a_logarithm() -> None:
+    reflectance = torch.linspace(0.0, 2.0, 201, dtype=torch.float64)
+    torch.testing.assert_close(logarithm(reflectance), torch.log(reflectance + DARKEST), rtol=0, atol=0.008)
+    assert (logarithm(torch.tensor([-1.0, 3.0])) == logarithm(torch.tensor([0.0, 2.0]))).all()

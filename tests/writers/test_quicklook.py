@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from rasterio.errors import NotGeoreferencedWarning
 from undercast.bands import band_from_name
 from undercast.classes import load_scheme
 from undercast.prediction import Prediction, PredictionStream, Strip
-from undercast.scene import Scene, scene_from_array
+from undercast.scene import PixelSource, Scene, scene_from_array
+from undercast.windows import Window
 from undercast.writers.quicklook import BACKGROUND, GAP, Preview, picture_bands, png, stretch
 from undercast.writers.style import rgb
 
@@ -132,3 +135,27 @@ def test_a_large_scene_whose_last_column_is_narrow_fills_its_picture() -> None:
     )
     preview.add(strip)
     assert (preview.picture()[..., 0] != BACKGROUND).all()
+
+
+@given(cuts=st.lists(st.integers(1, 36), max_size=5), side=st.sampled_from([5, 12, 64]), ahead=st.booleans())
+def test_a_picture_that_watches_the_scene_is_the_same_and_reads_nothing(
+    make: Callable[..., tuple[Prediction, Scene]],
+    cut: Callable[..., PredictionStream],
+    cuts: list[int],
+    side: int,
+    ahead: bool,
+) -> None:
+    prediction, scene = make((37, 23))
+    reading, watching = (Preview(scene, load_scheme(), side=side) for _ in range(2))
+    watched = watching.watching(scene)
+    bands = list(reversed(range(len(scene.bands))))
+    watched.read(Window(row=0, col=3, height=5, width=9), bands)  # a look at a part says nothing
+    watched.read(Window(row=20, col=0, height=5, width=23), bands)  # nor do rows before their turn
+    if ahead:
+        for row in range(0, 37, 5):
+            watched.read(Window(row=max(row - 2, 0), col=0, height=min(7, 39 - row), width=23), bands)
+        watching._scene = replace(scene, pixels=cast("PixelSource", None))
+    for preview, stream in ((reading, prediction.stream()), (watching, cut(prediction, cuts))):
+        for strip in stream.strips:
+            preview.add(strip)
+    np.testing.assert_array_equal(reading.picture(), watching.picture())

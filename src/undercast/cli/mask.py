@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +19,7 @@ from undercast.destinations import check_folder
 from undercast.errors import UndercastError, UsageError
 
 if TYPE_CHECKING:
-    from undercast.loading import ModelChoice
+    from undercast.loading import Model, ModelChoice
     from undercast.readers.base import OpenOptions
     from undercast.scaling.jobs import Batch, Found, Wanted
 
@@ -87,6 +88,9 @@ def command(
         raise UsageError(msg)
     if logs is not None:
         check_folder(logs)
+    choice = take_model(given)
+    # A scene that is done already needs no model, nor does a cluster need one here.
+    load = choice.load if skip_existing or dask is not None else loading_already(choice)
     from undercast.scaling.jobs import WORKERS, Batch
 
     batch = Batch(
@@ -96,12 +100,11 @@ def command(
         workers=workers or WORKERS,
         logs=logs is not None,
     )
-    choice = take_model(given)
     opening = open_options(**given)
     wanted = list_all(scenes)
     telling = Telling(scenes=len(wanted), as_json=as_json, debug=ctx.find_root().params["debug"], logs=logs)
     if dask is None:
-        mask_here(wanted, batch, choice, opening, telling)
+        mask_here(wanted, batch, load, opening, telling)
         return
     from undercast.scaling.cluster import RETRIES, Campaign, connected, mask_on_cluster
 
@@ -111,8 +114,21 @@ def command(
         tell_all(outcomes, telling)
 
 
+def loading_already(choice: ModelChoice) -> Callable[[], Model]:
+    """Begin to load a model, where it comes with undercast, while all else is made ready; others may be far away.
+
+    Returns:
+        What waits for the model, or raises what its loading did.
+    """
+    from undercast.models.package import list_packages
+
+    if str(choice.name) not in list_packages():
+        return choice.load
+    return ThreadPoolExecutor(1).submit(choice.load).result
+
+
 def mask_here(
-    wanted: Sequence[Wanted], batch: Batch, choice: ModelChoice, opening: OpenOptions, telling: Telling
+    wanted: Sequence[Wanted], batch: Batch, load: Callable[[], Model], opening: OpenOptions, telling: Telling
 ) -> None:
     """Mask scenes on this machine; a first look at all of them comes first.
 
@@ -124,7 +140,7 @@ def mask_here(
 
     found = [look(one, opening) for one in wanted]
     refuse_same_names(found)
-    with progress_bars() as bar, closing(mask_batch(found, batch, choice.load, bar)) as outcomes:
+    with progress_bars() as bar, closing(mask_batch(found, batch, load, bar)) as outcomes:
         tell_all(outcomes, telling)
 
 

@@ -28,6 +28,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 PROBABILITY_SLACK = 1e-3
 """How far outside [0, 1] a probability may lie through rounding, half-precision networks included."""
 
+WINDOWS_AHEAD = 3
+"""Batches that wait for a network, at most: it works on while the finished rows are handed out."""
+
 ROWS_AT_ONCE = 32
 """Rows that are read together, and finished rows that are handed out together, at most."""
 
@@ -162,7 +165,7 @@ def slide(job: SlidingJob, progress: Progress | None = None) -> Iterator[MemberS
     sums = np.zeros(shape, np.float32)
     done = 0
     with closing_pool(job.calls) as pool:
-        for batch, members in in_order(pool, _batches(job), partial(_seen, job), waiting=job.calls + 1):
+        for batch, members in in_order(pool, _batches(job), partial(_seen, job), waiting=job.calls + WINDOWS_AHEAD):
             for place, share, said in zip(batch.places, batch.shares, members, strict=True):
                 _blend_in(sums[..., place], said, batch.line.share, share)
             done += batch.windows
@@ -230,7 +233,8 @@ def _batches(job: SlidingJob) -> Iterator[_Batch]:
         for number, group in enumerate(groups):
             pixels = np.empty((len(group), job.spec.channels, plan.window[0], width), np.float32)
             for window, (place, _) in enumerate(group):
-                network_input(job.spec, job.matches, strip[:, :, place], out=pixels[window])
+                complete = bool(valid[:, place].all())
+                network_input(job.spec, job.matches, strip[:, :, place], out=pixels[window], complete=complete)
             yield _Batch(
                 line=line,
                 places=[place for place, _ in group],

@@ -152,6 +152,9 @@ class LayerPixels:
         with self._lock:
             for source in places:
                 self._open_file(source)
+            if len(places) == 1:
+                self._read_file(window, [self.layers[band] for band in bands], reflectance, range(len(bands)))
+                return reflectance
             with ThreadPoolExecutor(min(len(places), os.cpu_count() or 1) or 1) as pool:
                 reads = [
                     pool.submit(

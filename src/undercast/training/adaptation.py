@@ -103,6 +103,11 @@ class Adapted(nn.Module):
         self.encoder_parts = tuple(f"network.{part}" for part in getattr(network, "encoder_parts", ("encoder",)))
         self.register_buffer("weights", torch.from_numpy(plan.matrix)[:, :, None, None])
 
+    @property
+    def last(self) -> nn.Module | None:
+        """The convolution that gives the logits, where the network tells it."""
+        return getattr(self.network, "last", None)
+
     def forward(self, reflectance: Tensor) -> Tensor:
         """Give logits ``(batch, class, y, x)``.
 

@@ -6,6 +6,7 @@ only learn to say none.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,6 +55,19 @@ class Calibrated(nn.Module):
         offsets: Tensor = self.offsets  # type: ignore[assignment]
         logits: Tensor = self.network(reflectance) / self.temperature + offsets
         return logits
+
+    def folded(self) -> nn.Module:
+        """Give a network whose last convolution calibrates, which costs nothing; itself where none is known."""
+        network = copy.deepcopy(self.network)
+        last = getattr(network, "last", None)
+        if not isinstance(last, nn.Conv2d) or last.bias is None:
+            return self
+        offsets: Tensor = self.offsets.flatten()  # type: ignore[operator]
+        with torch.no_grad():
+            last.weight /= self.temperature
+            last.bias /= self.temperature
+            last.bias += offsets.repeat_interleave(last.out_channels // len(offsets))
+        return network
 
 
 def fit(judges: Sequence[Judge], names: Sequence[str], band_sets: Sequence[frozenset[str]] = KEPT) -> Calibration:

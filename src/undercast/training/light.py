@@ -1,18 +1,19 @@
 """The light architecture: a spectral branch of 2 x 2 pixels beside a U-Net at a quarter of the resolution.
 
-Everything is computed at half resolution or less, where four pixels lie side by side as channels: what is left at full
-resolution on a processor is the reading of the input and the writing of the classes.
+Everything is computed at half resolution or less, where four pixels are one: what is left at full resolution on a
+processor is the reading of the input and the writing of the classes.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from undercast.training.spectral_spatial import Conv, Merge, Residual, silent, terrain_in
+from undercast.training.spectral_spatial import Conv, Merge, Residual, present_in, silent, terrain_in
 
 WIDTHS = (32, 64, 96, 144)
 """Features at 1/4, 1/8, 1/16 and 1/32 of the resolution."""
@@ -22,9 +23,9 @@ HALF = 16
 """Features of shape at half resolution."""
 DARKEST = 0.0004
 """Added to reflectance before its fourth root, so that an absent value, which gives 0, differs from a black one."""
-
-SHARP = 1e4
-"""Slope of the step from absent to present: a product is cheaper than a comparison on the processors meant."""
+OFFSET, OFFSET_BEFORE = 2.375, 2.4
+"""What is taken from four times that root, now and in weights that do not say. An absent value is that alone, and
+bfloat16 holds the first exactly."""
 
 
 class TerrainBranch(nn.Module):
@@ -58,9 +59,13 @@ class SpectralSpatialLight(nn.Module):
 
     def __init__(self, bands: int, classes: int, widths: Sequence[int] = WIDTHS, terrain: int = 0) -> None:
         super().__init__()
+        self.register_buffer("offset", torch.tensor(OFFSET))
+        self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
+            lambda _, weights, prefix, *_rest: self.upgrade(weights, prefix)
+        )
         self.bands = bands
         self.layers = terrain
-        self.spectral = Conv(5 * bands, SPECTRAL, kernel=1)
+        self.spectral = Conv(2 * bands, SPECTRAL, kernel=2, stride=2)
         self.stem = nn.Sequential(Conv(SPECTRAL, HALF, kernel=1), Conv(HALF, HALF))
         self.levels = nn.ModuleList()
         for above, below in itertools.pairwise((HALF, *widths)):
@@ -74,14 +79,31 @@ class SpectralSpatialLight(nn.Module):
         self.head = nn.Conv2d(SPECTRAL, 4 * classes, 1)
         self.terrain = TerrainBranch(terrain) if terrain else None
 
+    @property
+    def last(self) -> nn.Module:
+        """The convolution that gives the logits, four pixels side by side."""
+        return self.head
+
+    @staticmethod
+    def upgrade(weights: dict[str, Any], prefix: str = "") -> None:
+        """Bring weights that an earlier version stored, as a product with blocks laid side by side, into place."""
+        weights.setdefault(f"{prefix}offset", torch.tensor(OFFSET_BEFORE))
+        name = f"{prefix}spectral.0.weight"
+        found = weights.get(name)
+        if found is not None and found.shape[-1] == 1:
+            bands = found.shape[1] // 5
+            values = found[:, : 4 * bands].reshape(len(found), bands, 2, 2)
+            present = found.new_zeros(values.shape)
+            present[:, :, 0, 0] = found[:, 4 * bands :, 0, 0]
+            weights[name] = torch.cat([values, present], dim=1)
+
     def forward(self, reflectance: Tensor) -> Tensor:
         """Give logits ``(batch, class, y, x)``; bands alone stand for bands with absent terrain."""
         given = reflectance
         if self.terrain is not None:
             reflectance = given[:, : self.bands]
-        values = torch.sqrt(torch.sqrt(reflectance.clamp(-DARKEST, 2.0) + DARKEST)) * 4 - 2.4
-        present = ((reflectance[:, :, ::2, ::2] + 0.5) * SHARP).clamp(0.0, 1.0)
-        spectral = self.spectral(torch.cat([nn.functional.pixel_unshuffle(values, 2), present], dim=1))
+        values = torch.sqrt(torch.sqrt(reflectance.clamp(-DARKEST, 2.0) + DARKEST)) * 4 - cast("Tensor", self.offset)
+        spectral = self.spectral(torch.cat([values, present_in(reflectance)], dim=1))
         fine = self.stem(spectral)
         x, seen = fine, []
         for level in self.levels:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -17,7 +16,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from undercast.errors import TrainingError
 from undercast.models.package import ModelPackage
 from undercast.models.trust.weights import verified_bytes
+from undercast.training.light import SpectralSpatialLight
 from undercast.training.networks import ARCHITECTURES, build
+from undercast.training.spectral_spatial import SpectralSpatial
 from undercast.types import TERRAIN_LAYERS
 
 _WRAPPED = re.compile(r"^(network\.)+")
@@ -49,6 +50,8 @@ def restore(package: ModelPackage, *, terrain: bool = False) -> nn.Module:
     layers = len(TERRAIN_LAYERS) if terrain else len(spec.terrain)
     network = folded(build(name, bands=len(spec.bands), classes=len(spec.classes), terrain=layers).eval())
     stored = _stored(verified_bytes(member))
+    if isinstance(network, SpectralSpatial | SpectralSpatialLight):
+        network.upgrade(stored)
     new = terrain and not spec.terrain
     weights = {
         key: value if new and key.startswith("terrain.") else _found(key, value, stored, package.spec.id)
@@ -70,22 +73,23 @@ def folded(network: nn.Module) -> nn.Module:
     return network
 
 
-def _stored(data: bytes) -> dict[str, NDArray[np.float32]]:
+def _stored(data: bytes) -> dict[str, Tensor]:
     """Read an exported network's weights by the names that they had in training."""
     graph = onnx.load_model_from_string(data).graph
     values = {}
     for tensor in graph.initializer:
         name = _WRAPPED.sub("", tensor.name).removesuffix(".half")
-        values[name.replace(".weight_bias", ".bias")] = numpy_helper.to_array(tensor).astype(np.float32)
+        found = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+        values[name.replace(".weight_bias", ".bias")] = found
     return values
 
 
-def _found(key: str, wanted: Tensor, stored: Mapping[str, NDArray[np.float32]], model: str) -> Tensor:
+def _found(key: str, wanted: Tensor, stored: Mapping[str, Tensor], model: str) -> Tensor:
     value = stored.get(key)
-    if value is None or value.shape != tuple(wanted.shape):
-        got = "none" if value is None else str(value.shape)
+    if value is None or value.shape != wanted.shape:
+        got = "none" if value is None else str(tuple(value.shape))
         msg = (
             f"model {model!r}: expected weights {key} of shape {tuple(wanted.shape)}, got {got}. Is it of this version?"
         )
         raise TrainingError(msg)
-    return torch.from_numpy(value.copy())
+    return value

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 WIDTHS = (32, 48, 64, 80, 112)
 """Features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the resolution."""
+DARKEST = 0.02
+"""Added to reflectance before its logarithm."""
+ROOTS = 10
+"""Square roots that stand for a logarithm, which they differ from by .008 at most: processors that compute in bfloat16
+round before a logarithm and after it, and roots in a row only at their end."""
+OFFSET, OFFSET_BEFORE = 1.3, 1.8
+"""What is added to the logarithm, now and in weights that do not say. bfloat16 is finest near 0, which is where
+reflectance lies that may be cloud or ground."""
+SHARP = 1e4
+"""Slope of the step from absent to present: a product is cheaper than a comparison on the processors meant."""
 
 
 class Conv(nn.Sequential):
@@ -17,7 +28,7 @@ class Conv(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, *, stride: int = 1, kernel: int = 3) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
+            nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=(kernel - 1) // 2, bias=False),
             nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True),
         )
@@ -79,6 +90,19 @@ def terrain_in(given: Tensor, bands: int, layers: int) -> Tensor:
     return terrain if terrain.shape[1] else torch.full_like(given[:, :1], -1.0).expand(-1, layers, -1, -1)
 
 
+def present_in(reflectance: Tensor) -> Tensor:
+    """Tell which values are there: 1, or 0 where reflectance is -1."""
+    return ((reflectance + 0.5) * SHARP).clamp(0.0, 1.0)
+
+
+def logarithm(reflectance: Tensor) -> Tensor:
+    """Give the logarithm of reflectance plus ``DARKEST``, as the limit of roots."""
+    values = reflectance.clamp(0.0, 2.0) + DARKEST
+    for _ in range(ROOTS):
+        values = torch.sqrt(values)
+    return (values - 1.0) * 2.0**ROOTS
+
+
 def silent(convolution: nn.Conv2d) -> nn.Conv2d:
     """Let a convolution begin with 0."""
     nn.init.zeros_(convolution.weight)
@@ -102,6 +126,10 @@ class SpectralSpatial(nn.Module):
     def __init__(self, bands: int, classes: int, widths: Sequence[int] = WIDTHS, terrain: int = 0) -> None:
         super().__init__()
         spectral = 16
+        self.register_buffer("offset", torch.tensor(OFFSET))
+        self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
+            lambda _, weights, prefix, *_rest: self.upgrade(weights, prefix)
+        )
         self.bands = bands
         self.layers = terrain
         self.pixel = nn.Sequential(
@@ -120,13 +148,23 @@ class SpectralSpatial(nn.Module):
         self.head = nn.Sequential(nn.Conv2d(2 * spectral, 24, 1), nn.ReLU(inplace=True), nn.Conv2d(24, classes, 1))
         self.terrain = TerrainBranch(terrain, widths[0], spectral) if terrain else None
 
+    @property
+    def last(self) -> nn.Module:
+        """The convolution that gives the logits."""
+        return self.head[-1]
+
+    @staticmethod
+    def upgrade(weights: dict[str, Any], prefix: str = "") -> None:
+        """Complete weights that an earlier version stored, in place."""
+        weights.setdefault(f"{prefix}offset", torch.tensor(OFFSET_BEFORE))
+
     def forward(self, reflectance: Tensor) -> Tensor:
         """Give logits ``(batch, class, y, x)``; bands alone stand for bands with absent terrain."""
         given = reflectance
         if self.terrain is not None:
             reflectance = given[:, : self.bands]
-        present = (reflectance > -0.5).to(reflectance.dtype)
-        values = (torch.log(reflectance.clamp(0.0, 2.0) + 0.02) + 1.8) * present
+        present = present_in(reflectance)
+        values = (logarithm(reflectance) + cast("Tensor", self.offset)) * present
         pixel = self.pixel(torch.cat([values, present], dim=1))
         halved = [nn.functional.pixel_unshuffle(values, 2), nn.functional.avg_pool2d(present, 2)]
         x = self.stem(torch.cat(halved, dim=1))

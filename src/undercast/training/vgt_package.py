@@ -30,13 +30,15 @@ from undercast.model_spec import ModelSpec
 from undercast.models.documents import dump_json
 from undercast.models.publish.write import EXTENSIONS, PackageDetails, write_package
 from undercast.models.trust.checksums import multihash
-from undercast.training.export import LARGEST_DIFFERENCE, as_onnx, free_shapes
+from undercast.training.export import as_onnx, free_shapes
 from undercast.types import Float32
 
 MLM_ITEM = "mlm.json"
 """The item in FDR4VGT's layout; mlstac looks for this name."""
 LOADER = "load.py"
 """Code that mlstac runs; undercast never does."""
+LARGEST_DIFFERENCE = 1e-4
+"""Largest difference in probability between a member as it was trained and as it is stored."""
 EXAMPLE = "example_data.safetensor"
 """Example image; the name is FDR4VGT's."""
 PT2_MEDIA_TYPE = "application/octet-stream; framework=pytorch; profile=ExportedProgram"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 
-def write(stream: PredictionStream, scene: Scene, options: OutputOptions) -> Outputs:
+def write(stream: PredictionStream, scene: Scene, options: OutputOptions, preview: Preview | None = None) -> Outputs:
     """Write a prediction as it is made; all of its files appear together at the end, or none does.
 
     Where outputs are replaced, those of an earlier run that are not asked for now go away: they would belong to another
@@ -61,6 +62,7 @@ def write(stream: PredictionStream, scene: Scene, options: OutputOptions) -> Out
         stream: The prediction; its strips are used up.
         scene: The scene that it is made of.
         options: What to write and where.
+        preview: The picture, where it watches the scene as the prediction reads it; else one is made.
 
     Raises:
         OutputExistsError: If an output exists and may not be overwritten; no strip is used then.
@@ -68,7 +70,7 @@ def write(stream: PredictionStream, scene: Scene, options: OutputOptions) -> Out
     """
     paths = check_free(options, scene.name)
     with staging(options.folder, scene.name) as stage:
-        gathered = _gather(stream, scene, options, stage)
+        gathered = _gather(stream, preview or Preview(scene, options.scheme), options, stage)
         with output_errors(options.folder):
             _write_files(gathered, stream.header, options, paths=paths, stage=stage)
             if paths.item is not None:
@@ -106,15 +108,14 @@ class _Gathered:
     """Output -> its rows."""
     tally: Tally
     """Counts."""
-    preview: Preview | None
-    """Picture, where one is asked for."""
+    preview: Preview
+    """Picture; empty where none is asked for."""
 
 
-def _gather(stream: PredictionStream, scene: Scene, options: OutputOptions, stage: Path) -> _Gathered:
+def _gather(stream: PredictionStream, preview: Preview, options: OutputOptions, stage: Path) -> _Gathered:
     """Use up the strips. Only what fails while writing is an output error; the rest passes as it is."""
     width = stream.header.grid.shape[1]
     tally = Tally()
-    preview = Preview(scene, options.scheme) if options.quicklook else None
     rows: dict[str, RowFile] = {}
     with ExitStack() as cleanup:
         for name, layers in _layers(stream.header, options).items():
@@ -126,7 +127,7 @@ def _gather(stream: PredictionStream, scene: Scene, options: OutputOptions, stag
             with output_errors(options.folder):
                 for name, file in rows.items():
                     file.append(_pixels(name, strip, options.scheme))
-            if preview is not None:
+            if options.quicklook:
                 preview.add(strip)
         with output_errors(options.folder):
             for file in rows.values():
@@ -179,10 +180,12 @@ def _write_files(
     """Write every output but the item to the staging folder."""
     tags = dataset_tags(header, gathered.tally, options)
     targets = dict(paths.named())
-    for name, rows in gathered.rows.items():
-        target = stage / targets[name].name
-        write_cog(rows, target, grid=header.grid, tags=tags, compress=options.compress)
-    if paths.quicklook is not None and gathered.preview is not None:
-        (stage / paths.quicklook.name).write_bytes(png(gathered.preview.picture()))
+    with ThreadPoolExecutor(1) as beside:
+        picture = beside.submit(lambda: png(gathered.preview.picture())) if paths.quicklook is not None else None
+        for name, rows in gathered.rows.items():
+            target = stage / targets[name].name
+            write_cog(rows, target, grid=header.grid, tags=tags, compress=options.compress)
+        if paths.quicklook is not None and picture is not None:
+            (stage / paths.quicklook.name).write_bytes(picture.result())
     if paths.style is not None:
         (stage / paths.style.name).write_text(qml(options.scheme), encoding="utf-8")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from rasterio.io import MemoryFile
 from undercast.bands import Band
 from undercast.classes import ClassScheme
 from undercast.prediction import Strip
-from undercast.scene import Scene
+from undercast.scene import PixelSource, Scene
 from undercast.types import NODATA, Float32, UInt8
 from undercast.windows import Window
 from undercast.writers.style import color_table
@@ -65,8 +67,8 @@ def picture_bands(bands: Sequence[Band]) -> tuple[int, ...]:
 class Preview:
     """A picture that grows with the strips of a prediction.
 
-    The scene is read in step with the strips, while its blocks are still in GDAL's cache, and averaged down
-    at once; the class map is sampled at the middle of each pixel of the picture.
+    Some of the scene's pixels are averaged at once, as they are read for the prediction, or with the strips; the class
+    map is sampled at the middle of each pixel of the picture.
     """
 
     def __init__(self, scene: Scene, scheme: ClassScheme, *, side: int = SIDE) -> None:
@@ -75,10 +77,27 @@ class Preview:
         self._scheme = scheme
         self._step = max(1, math.ceil(max(scene.grid.shape) / side))
         height, width = (math.ceil(length / self._step) for length in scene.grid.shape)
-        self._layers, self._layer_of = np.unique(picture_bands(scene.bands), return_inverse=True)
-        self._sums = np.zeros((len(self._layers), height, width), np.float32)
+        layers, self._layer_of = np.unique(picture_bands(scene.bands), return_inverse=True)
+        self._layers: list[int] = layers.tolist()
+        self._sums = np.zeros((len(layers), height, width), np.float32)
         self._counts = np.zeros((height, width), np.float32)
         self._classes = np.full((height, width), NODATA, np.uint8)
+        self._averaged = 0
+        self._averaging = threading.Lock()
+
+    def watching(self, scene: Scene) -> Scene:
+        """Give the scene such that its rows, where they are read from top to bottom, need not be read once more."""
+        return replace(scene, pixels=_Watched(pixels=scene.pixels, preview=self))
+
+    def see(self, window: Window, bands: Sequence[int], values: Float32) -> None:
+        """Take what was read of the scene, unless it lacks bands, columns or the rows that come next."""
+        whole = window.col == 0 and window.width == self._scene.grid.shape[1]
+        if not whole or not set(self._layers) <= set(bands):
+            return
+        with self._averaging:
+            known = self._averaged - window.row
+            if 0 <= known < window.height:
+                self._average(self._averaged, values[[list(bands).index(layer) for layer in self._layers], known:])
 
     def add(self, strip: Strip) -> None:
         """Add the rows of a strip.
@@ -88,40 +107,30 @@ class Preview:
         """
         self._sample(strip)
         for window in self._windows(strip):
-            self._average(window, self._scene.read(window, self._layers.tolist()))
+            self.see(window, self._layers, self._scene.read(window, self._layers))
 
     def _windows(self, strip: Strip) -> Iterator[Window]:
+        """Give the rows of a strip that nobody has read yet."""
         height, width = strip.class_map.shape
         rows = max(1, VALUES_AT_ONCE // (len(self._layers) * width))
-        for first in range(0, height, rows):
-            yield Window(row=strip.row + first, col=0, height=min(rows, height - first), width=width)
+        end = strip.row + height
+        for first in range(max(self._averaged, strip.row), end, rows):
+            yield Window(row=first, col=0, height=min(rows, end - first), width=width)
 
-    def _average(self, window: Window, values: Float32) -> None:
-        """Add some of a window's reflectance, as much from each pixel of the picture, to the sums."""
-        seen_rows, rows, row_starts = self._spread(window.row, window.height)
-        if not len(seen_rows):
-            return
-        seen_cols, _, col_starts = self._spread(0, window.width)
-        values = values[:, seen_rows][..., seen_cols]
-        valid = np.logical_and.reduce(np.isfinite(values), axis=0, keepdims=True)
-
-        def total(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
-            across = np.add.reduceat(pixels, col_starts, axis=-1, dtype=np.float64)
-            return np.add.reduceat(across, row_starts, axis=-2)
-
-        self._sums[:, rows] += total(np.where(valid, values, np.float32(0)))
-        self._counts[rows] += total(valid)[0]
-
-    def _spread(self, first: int, length: int) -> tuple[NDArray[np.intp], ...]:
-        """Choose some pixels of each pixel of the picture along one side.
-
-        Returns:
-            The pixels, counted from ``first``; the picture's pixels that they belong to; where those begin among them.
-        """
-        places = first + np.arange(length)
-        seen = np.flatnonzero(places % self._step % max(1, self._step // LOOKS_PER_PIXEL) == 0)
-        cells, starts = np.unique(places[seen] // self._step, return_index=True)
-        return seen, cells, starts
+    def _average(self, row: int, values: Float32) -> None:
+        """Add some of the pixels of rows from ``row`` on, as many from each pixel of the picture, to the sums."""
+        places = sorted({look * self._step // LOOKS_PER_PIXEL for look in range(LOOKS_PER_PIXEL)})
+        for place in places:
+            first = (place - row) % self._step
+            seen = values[:, first :: self._step]
+            cell = (row + first) // self._step
+            for col in places:
+                pixels = seen[..., col :: self._step]
+                valid = np.logical_and.reduce(np.isfinite(pixels))
+                here = (slice(cell, cell + pixels.shape[1]), slice(pixels.shape[2]))
+                self._sums[:, *here] += np.where(valid, pixels, np.float32(0))
+                self._counts[here] += valid
+        self._averaged = row + values.shape[1]
 
     def _sample(self, strip: Strip) -> None:
         """Take the class at the middle of each pixel of the picture."""
@@ -142,6 +151,22 @@ class Preview:
         panels = [_enlarge(np.moveaxis(scene, 0, -1)), _enlarge(classes)]
         gap = np.full((panels[0].shape[0], GAP, 3), 255, np.uint8)
         return np.concatenate([panels[0], gap, panels[1]], axis=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Watched:
+    """Pixels that a picture sees as they are read."""
+
+    pixels: PixelSource
+    """Where the pixels come from."""
+    preview: Preview
+    """What sees them."""
+
+    def read(self, window: Window, bands: Sequence[int]) -> Float32:
+        """Read a window of some bands."""
+        values = self.pixels.read(window, bands)
+        self.preview.see(window, bands, values)
+        return values
 
 
 def stretch(values: NDArray[np.floating], valid: NDArray[np.bool_]) -> UInt8:
