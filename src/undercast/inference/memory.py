@@ -23,6 +23,9 @@ strips that wait, and what the allocator keeps."""
 LARGEST_GROWTH = 4 / 3
 """Side of a fitted window over that of the model's own, at most."""
 
+LARGEST_KEPT = 2**25
+"""Bytes of an array up to which its memory is used again; glibc allows no more."""
+
 ARENAS = 2
 """Places from which glibc takes memory for threads."""
 
@@ -59,10 +62,16 @@ class Load:
 
 @cache
 def share_arenas() -> None:
-    """Tell glibc to let threads share two arenas; what each would keep of one of its own adds up to many megabytes."""
-    m_arena_max = -8
+    """Tell glibc to let threads share two arenas; what each would keep of one of its own adds up to many megabytes.
+
+    What is freed is kept for the next window: otherwise some runs take hundreds of thousands of page faults.
+    """
+    m_trim_threshold, m_mmap_threshold, m_arena_max = -1, -3, -8
     with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(m_arena_max, ARENAS)
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(m_arena_max, ARENAS)
+        libc.mallopt(m_mmap_threshold, LARGEST_KEPT)
+        libc.mallopt(m_trim_threshold, 16 * LARGEST_KEPT)
 
 
 def fitted_plan(
