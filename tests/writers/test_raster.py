@@ -104,6 +104,27 @@ def test_a_class_map_has_colours_legend_nodata_and_nearest_overviews(tmp_path: P
         assert set(np.unique(source.read(1, out_shape=(300, 275)))) <= {0, 3, 255}
 
 
+@pytest.mark.parametrize("shape", [(512, 512), (513, 40), (1025, 1100), (2047, 1543), (1, 1200)])
+def test_overviews_of_a_class_map_are_those_that_gdal_makes(tmp_path: Path, shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(1).integers(0, 4, (1, *shape), np.uint8)
+    plain, theirs = tmp_path / "plain.tif", tmp_path / "theirs.tif"
+    grid = Grid(shape=shape, crs=GRID.crs, transform=GRID.transform)
+    profile = {"dtype": "uint8", "count": 1, "height": shape[0], "width": shape[1], "crs": grid.crs}
+    with rasterio.open(plain, "w", driver="GTiff", transform=rasterio.Affine(*grid.transform), **profile) as target:
+        target.write(values)
+    rasterio.shutil.copy(plain, theirs, driver="COG", BLOCKSIZE=512, OVERVIEW_RESAMPLING="NEAREST")
+    ours = cog(tmp_path, class_map_layers(load_scheme()), values, grid=grid)
+    with rasterio.open(ours) as first, rasterio.open(theirs) as second:
+        levels = second.overviews(1)
+        assert first.overviews(1) == levels
+    for level in range(len(levels)):
+        with (
+            rasterio.open(ours, overview_level=level) as first,
+            rasterio.open(theirs, overview_level=level) as second,
+        ):
+            np.testing.assert_array_equal(first.read(), second.read())
+
+
 def test_a_grid_that_is_not_georeferenced_stays_so_without_a_warning(tmp_path: Path) -> None:
     path = cog(tmp_path, FLOATS, np.zeros((2, 8, 8), np.float32))
     with pytest.warns(NotGeoreferencedWarning):

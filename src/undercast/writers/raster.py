@@ -9,7 +9,7 @@ comes: OSError, or what rasterio makes of it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,8 +126,9 @@ def write_cog(rows: RowFile, target: Path, *, grid: Grid, tags: Mapping[str, str
         OutputError: If what is read back is not what was written.
     """
     vrt = rows.path.with_suffix(".vrt")
-    vrt.write_text(_vrt(rows, grid, tags), encoding="utf-8")
     is_class_map = rows.layers.dtype == "uint8"
+    smaller = _smaller(rows) if is_class_map else []
+    vrt.write_text(_vrt(rows, grid, tags, smaller), encoding="utf-8")
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
         rasterio.shutil.copy(
             str(vrt),
@@ -142,8 +143,34 @@ def write_cog(rows: RowFile, target: Path, *, grid: Grid, tags: Mapping[str, str
             NUM_THREADS="ALL_CPUS",
         )
         _read_back(target, rows)
-    vrt.unlink()
-    rows.path.unlink()
+    for path in (vrt, rows.path, *smaller, *(one.with_suffix(".rows") for one in smaller)):
+        path.unlink()
+
+
+def _smaller(rows: RowFile) -> list[Path]:
+    """Write a class map at half its resolution, a quarter and so on, as GDAL would, in a tenth of its time.
+
+    Returns:
+        What describes each of them to GDAL.
+    """
+    described: list[Path] = []
+    chosen, columns = _every_other(rows.height), _every_other(rows.width)
+    parts: list[UInt8] = []
+    with rows.path.open("rb") as file:
+        for first in range(0, rows.height, ROWS_AT_ONCE):
+            part = np.frombuffer(file.read(ROWS_AT_ONCE * rows.width), np.uint8).reshape(-1, rows.width)
+            here = chosen[(chosen >= first) & (chosen < first + len(part))] - first
+            parts.append(part[here][:, columns])
+    size, half = max(rows.height, rows.width), np.concatenate(parts)
+    while size > BLOCK:
+        file_of_half = RowFile(rows.path.with_suffix(f".{len(described)}.rows"), rows.layers, half.shape[1])
+        file_of_half.append(half[np.newaxis])
+        file_of_half.close()
+        described.append(file_of_half.path.with_suffix(".vrt"))
+        described[-1].write_text(_vrt(file_of_half, Grid(shape=half.shape), {}), encoding="utf-8")
+        size = max(half.shape)
+        half = half[_every_other(half.shape[0])][:, _every_other(half.shape[1])]
+    return described
 
 
 def _read_back(path: Path, rows: RowFile) -> None:
@@ -160,7 +187,13 @@ def _read_back(path: Path, rows: RowFile) -> None:
             source.read(window=window)
 
 
-def _vrt(rows: RowFile, grid: Grid, tags: Mapping[str, str]) -> str:
+def _every_other(length: int) -> NDArray[np.intp]:
+    """Choose half of the places along a side, as GDAL's nearest neighbour does where it is odd, too."""
+    half = max(length // 2, 1)
+    return np.minimum((np.arange(half) * (length / half) + 0.5).astype(np.intp), length - 1)
+
+
+def _vrt(rows: RowFile, grid: Grid, tags: Mapping[str, str], smaller: Sequence[Path] = ()) -> str:
     """Describe the plain file to GDAL; see https://gdal.org/en/stable/drivers/raster/vrt.html."""
     root = ET.Element("VRTDataset", rasterXSize=str(rows.width), rasterYSize=str(rows.height))
     if grid.crs is not None:
@@ -170,11 +203,11 @@ def _vrt(rows: RowFile, grid: Grid, tags: Mapping[str, str]) -> str:
         ET.SubElement(root, "GeoTransform").text = ", ".join(repr(float(value)) for value in (c, a, b, f, d, e))
     _add_tags(root, tags)
     for index in range(len(rows.layers.descriptions)):
-        _add_layer(root, rows, index)
+        _add_layer(root, rows, index, smaller)
     return ET.tostring(root, encoding="unicode")
 
 
-def _add_layer(root: ET.Element, rows: RowFile, index: int) -> None:
+def _add_layer(root: ET.Element, rows: RowFile, index: int, smaller: Sequence[Path]) -> None:
     layers = rows.layers
     size = np.dtype(layers.dtype).itemsize
     band = ET.SubElement(
@@ -199,6 +232,10 @@ def _add_layer(root: ET.Element, rows: RowFile, index: int) -> None:
     ET.SubElement(band, "PixelOffset").text = str(size)
     ET.SubElement(band, "LineOffset").text = str(len(layers.descriptions) * rows.width * size)
     ET.SubElement(band, "ByteOrder").text = "LSB"
+    for path in smaller:
+        overview = ET.SubElement(band, "Overview")
+        ET.SubElement(overview, "SourceFilename", relativeToVRT="1").text = path.name
+        ET.SubElement(overview, "SourceBand").text = str(index + 1)
 
 
 def _add_tags(parent: ET.Element, tags: Mapping[str, str]) -> None:
