@@ -148,7 +148,7 @@ def write_cog(rows: RowFile, target: Path, *, grid: Grid, tags: Mapping[str, str
 
 
 def _smaller(rows: RowFile) -> list[Path]:
-    """Write a class map at half its resolution, a quarter and so on, as GDAL would, in a tenth of its time.
+    """Write a class map at half its resolution, a quarter and so on, as GDAL would, in a fifth of its time.
 
     Returns:
         What describes each of them to GDAL.
