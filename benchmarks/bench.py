@@ -74,12 +74,16 @@ class JobError(Exception):
 def measure(job: str, side: int, command: list[str]) -> Measured:
     """Run a command and measure it.
 
+    Byte code may be kept, as pip does it when it installs: where an environment forbids that, a package of a source
+    tree would be compiled in every run, and the compiler be measured.
+
     Raises:
         JobError: If it fails; its standard error is in the message.
     """
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         # Popen must not wait for it a second time.

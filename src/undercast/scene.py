@@ -123,15 +123,21 @@ class Scene:
         Returns:
             Reflectance ``(band, n)``.
         """
-        height, width = self.grid.shape
-        side = math.isqrt(places)
         chosen = range(len(self.bands)) if bands is None else bands
-        parts = []
-        for row in np.linspace(0, max(height - size, 0), side, dtype=int):
-            for col in np.linspace(0, max(width - size, 0), side, dtype=int):
-                window = Window(row=int(row), col=int(col), height=min(size, height), width=min(size, width))
-                parts.append(self.pixels.read(window, chosen).reshape(len(chosen), -1))
+        windows = sampled_windows(self.grid.shape, size=size, places=places)
+        parts = [self.pixels.read(window, chosen).reshape(len(chosen), -1) for window in windows]
         return np.concatenate(parts, axis=1)
+
+
+def sampled_windows(shape: tuple[int, int], *, size: int = 128, places: int = 9) -> list[Window]:
+    """Spread a few small windows over a scene, as ``Scene.sample`` reads them."""
+    height, width = shape
+    rows, columns = (np.linspace(0, max(length - size, 0), math.isqrt(places), dtype=int) for length in shape)
+    return [
+        Window(row=int(row), col=int(col), height=min(size, height), width=min(size, width))
+        for row in rows
+        for col in columns
+    ]
 
 
 def crop(scene: Scene, window: Window) -> Scene:

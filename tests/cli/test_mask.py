@@ -14,13 +14,18 @@ import numpy as np
 import pytest
 import rasterio
 from numpy.typing import NDArray
+from rasterio.transform import from_origin
 
 from undercast import masking
-from undercast.cli.mask import loading_already
+from undercast.cli.mask import loading_already, looking_already
 from undercast.cli.mask_options import parse_thresholds, record_of
 from undercast.errors import UsageError
 from undercast.loading import ModelChoice
-from undercast.scene import Scene
+from undercast.masking import predict
+from undercast.readers.base import OpenOptions
+from undercast.readers.layers import LayerPixels
+from undercast.scaling.looks import EarlyPixels
+from undercast.scene import Scene, scene_from_array
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -87,6 +92,39 @@ def test_the_model_that_comes_with_undercast_is_loaded_while_scenes_are_opened(
     early, late = (loading_already(ModelChoice(name=name)) for name in ("embedded", package))
     assert [str(early()), str(late())] == ["embedded", str(package)]
     assert [thread is threading.main_thread() for thread in threads] == [False, True]
+
+
+def test_of_one_raster_its_first_rows_are_read_while_the_model_is_loaded(
+    scene: Path, package: Path, tmp_path: Path
+) -> None:
+    own, options = ModelChoice(name="embedded"), OpenOptions()
+    early = looking_already([str(scene)], options, own)
+    assert early is not None
+    found = early().scene
+    assert isinstance(found, Scene)
+    assert isinstance(found.pixels, EarlyPixels | LayerPixels)
+    for arguments, choice in (
+        ([str(scene), str(scene)], own),
+        ([str(tmp_path)], own),
+        ([str(tmp_path / "none.tif")], own),
+        ([str(scene)], ModelChoice(name=package)),
+    ):
+        assert looking_already(arguments, options, choice) is None
+
+
+@pytest.mark.parametrize("sides", [(70, 90), (200, 131)])
+def test_what_is_read_early_changes_no_class(
+    cli: Callable[..., Result], tmp_path: Path, out: Path, sides: tuple[int, int]
+) -> None:
+    values = np.random.default_rng(0).uniform(200, 6000, (4, *sides)).astype(np.uint16)
+    path, bands = tmp_path / "one.tif", ("nir", "red", "green", "blue")
+    shape = {"height": sides[0], "width": sides[1], "count": 4, "dtype": "uint16"}
+    place = {"crs": "EPSG:32631", "transform": from_origin(500_000, 5_000_000, 20, 20)}
+    with rasterio.open(path, "w", driver="GTiff", **shape, **place) as file:
+        file.write(values)
+    told = json.loads(cli("mask", path, "-o", out, "--bands", ",".join(bands), "--scale", 1e-4, "--json").stdout)
+    expected = predict(scene_from_array(values * np.float32(1e-4), bands, name="one"), "embedded")
+    np.testing.assert_array_equal(read(told["class_map"])[0], expected.class_map)
 
 
 def test_the_summary_for_people_says_percentages_files_and_model(

@@ -20,7 +20,8 @@ from undercast.classes import load_scheme
 from undercast.errors import BackendError, OutputExistsError, SceneError
 from undercast.loading import Model, Proof, load_model
 from undercast.readers import open_scene
-from undercast.scaling.batch import Batch, Found, Outcome, mask_batch, slow_first, taking_turns
+from undercast.scaling.batch import Batch, Outcome, mask_batch, slow_first, taking_turns
+from undercast.scaling.looks import Found
 from undercast.scene import Scene, scene_from_array
 from undercast.types import Float32
 from undercast.windows import Window

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from undercast.classes import load_scheme
-from undercast.errors import BandError, OutputExistsError, SceneError, UndercastError
+from undercast.errors import BandError, OutputExistsError, SceneError
 from undercast.loading import Model, load_model
-from undercast.readers import OpenOptions
-from undercast.scaling.jobs import LEDGER, Batch, Found, Outcome, Wanted, attempt, known_before, look, nothing_drawn
+from undercast.scaling.jobs import LEDGER, Batch, Outcome, attempt, known_before, nothing_drawn
+from undercast.scaling.looks import Found
 from undercast.scene import scene_from_array
 from undercast.writers import OutputOptions
 
@@ -38,13 +38,6 @@ def batch_of(folder: Path, *, run: str | None = None, overwrite: bool = False, s
 
 def masked(one: Found, batch: Batch, model: Model) -> Outcome:
     return known_before(one, batch) or attempt(one, batch, model, nothing_drawn, lambda: None)
-
-
-def test_a_scene_that_cannot_be_opened_or_listed_is_found_with_the_reason(files: list[Path]) -> None:
-    assert look(Wanted(name="x", source=str(files[0])), OpenOptions()).name == "scene0"
-    assert isinstance(look(Wanted(name="x", source="none.tif"), OpenOptions()).scene, SceneError)
-    error = UndercastError("no list")
-    assert look(Wanted(name="x", source=error), OpenOptions()).scene is error
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

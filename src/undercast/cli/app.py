@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import logging
@@ -27,6 +28,9 @@ SIGNAL_BASE = 128
 """Exit status of a run that a signal ends: this plus the signal's number."""
 WORDS = "undercast.words"
 """Where a context keeps the words of the command line."""
+COLLECT_AFTER = 50_000
+"""Objects more that are made than dropped before Python looks for circles among them. Its usual 700 are made some 400
+times by imports alone, which make no circles to speak of."""
 VERBOSITY = (logging.WARNING, logging.INFO, logging.DEBUG)
 """Level of undercast's own messages for no, one and two -v."""
 
@@ -99,6 +103,7 @@ class UndercastGroup(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Parse the global options; the command line is kept for the records."""
+        gc.set_threshold(COLLECT_AFTER)
         words = tuple(args)
         try:
             ctx = super().make_context(info_name, args, parent, **extra)

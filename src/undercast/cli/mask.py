@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +13,7 @@ import click
 
 from undercast.cli.app import WORDS
 from undercast.cli.mask_options import masking_options, take_model, take_options, take_output
-from undercast.cli.opening import open_options, opening_options, split_source
+from undercast.cli.opening import OPENING, open_options, opening_options, split_source
 from undercast.cli.outcomes import Telling, tell_all
 from undercast.cli.printing import progress_bars
 from undercast.destinations import check_folder
@@ -21,7 +22,11 @@ from undercast.errors import UndercastError, UsageError
 if TYPE_CHECKING:
     from undercast.loading import Model, ModelChoice
     from undercast.readers.base import OpenOptions
-    from undercast.scaling.jobs import Batch, Found, Wanted
+    from undercast.scaling.jobs import Batch
+    from undercast.scaling.looks import Found, Wanted
+
+RASTERS = (".tif", ".tiff", ".jp2", ".vrt")
+"""Suffixes of files that GDAL opens and nothing else has to be imported for."""
 
 
 @click.command(name="mask")
@@ -89,8 +94,12 @@ def command(
     if logs is not None:
         check_folder(logs)
     choice = take_model(given)
+    opening = open_options(**{name: given.pop(name) for name in OPENING})
     # A scene that is done already needs no model, nor does a cluster need one here.
-    load = choice.load if skip_existing or dask is not None else loading_already(choice)
+    at_once = dask is None and not skip_existing
+    whole = given["bounds"] is None and given["geometry"] is None
+    early = looking_already(scenes, opening, choice) if at_once and whole else None
+    load = loading_already(choice) if at_once else choice.load
     from undercast.scaling.jobs import WORKERS, Batch
 
     batch = Batch(
@@ -100,18 +109,18 @@ def command(
         workers=workers or WORKERS,
         logs=logs is not None,
     )
-    opening = open_options(**given)
-    wanted = list_all(scenes)
-    telling = Telling(scenes=len(wanted), as_json=as_json, debug=ctx.find_root().params["debug"], logs=logs)
+    telling = partial(Telling, as_json=as_json, debug=ctx.find_root().params["debug"], logs=logs)
     if dask is None:
-        mask_here(wanted, batch, load, opening, telling)
+        found = list_and_look(scenes, opening) if early is None else [early()]
+        mask_here(found, batch, load, telling(scenes=len(found)))
         return
     from undercast.scaling.cluster import RETRIES, Campaign, connected, mask_on_cluster
 
+    wanted = list_all(scenes)
     again = RETRIES if retries is None else retries
     campaign = Campaign(batch=batch, model=choice, opening=opening, retries=again)
     with connected(dask, workers) as client, closing(mask_on_cluster(wanted, campaign, client)) as outcomes:
-        tell_all(outcomes, telling)
+        tell_all(outcomes, telling(scenes=len(wanted)))
 
 
 def loading_already(choice: ModelChoice) -> Callable[[], Model]:
@@ -127,27 +136,50 @@ def loading_already(choice: ModelChoice) -> Callable[[], Model]:
     return ThreadPoolExecutor(1).submit(choice.load).result
 
 
-def mask_here(
-    wanted: Sequence[Wanted], batch: Batch, load: Callable[[], Model], opening: OpenOptions, telling: Telling
-) -> None:
-    """Mask scenes on this machine; a first look at all of them comes first.
+def looking_already(arguments: Sequence[str], opening: OpenOptions, choice: ModelChoice) -> Callable[[], Found] | None:
+    """Begin to look at a scene, where it is one raster file here, and to read what an own model asks for first.
+
+    Returns:
+        What waits for the scene; None where there is no such scene or model.
+    """
+    from undercast.models.package import find_package, list_packages, read_package
+
+    if len(arguments) != 1 or Path(arguments[0]).suffix.lower() not in RASTERS or not Path(arguments[0]).is_file():
+        return None
+    if str(choice.name) not in list_packages():
+        return None
+    from undercast.scaling.looks import look_early
+
+    # All readers are imported by now, and GDAL: a package whose modules import each other must not be in two threads.
+    wanted = list_all(arguments)
+    spec = read_package(find_package(choice.name)).spec
+    return ThreadPoolExecutor(1).submit(look_early, wanted[0], opening, spec).result
+
+
+def mask_here(found: Sequence[Found], batch: Batch, load: Callable[[], Model], telling: Telling) -> None:
+    """Mask scenes on this machine.
 
     Raises:
         UsageError: If two scenes have the same name.
     """
     from undercast.scaling.batch import mask_batch
-    from undercast.scaling.jobs import look
 
-    found = [look(one, opening) for one in wanted]
     refuse_same_names(found)
     with progress_bars() as bar, closing(mask_batch(found, batch, load, bar)) as outcomes:
         tell_all(outcomes, telling)
 
 
+def list_and_look(arguments: Sequence[str], opening: OpenOptions) -> list[Found]:
+    """Take a first look at the scenes of every argument."""
+    from undercast.scaling.looks import look
+
+    return [look(one, opening) for one in list_all(arguments)]
+
+
 def list_all(arguments: Sequence[str]) -> list[Wanted]:
     """List the scenes of every argument; one that cannot be listed is told when its turn comes."""
     from undercast.readers import list_scenes
-    from undercast.scaling.jobs import Wanted
+    from undercast.scaling.looks import Wanted
 
     wanted = []
     for argument in arguments:

@@ -47,6 +47,9 @@ _OPTIONS = (
     ),
 )
 
+OPENING = ("bands", "sensor", "scale", "offset", "level", "nodata", "resolution")
+"""Parameters of ``open_options``."""
+
 
 def opening_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options to a command; it hands them to ``open_options`` as they come."""

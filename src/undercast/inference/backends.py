@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Literal, Protocol, TypeAlias
@@ -147,7 +147,7 @@ def load_backend(name: str) -> Backend:
         BackendError: If there is none of this name.
         MissingDependencyError: If what it needs is not installed.
     """
-    return _backend_class(name)()
+    return _backend_class(name, _registry())()
 
 
 def choose_backend(
@@ -169,9 +169,14 @@ def choose_backend(
     asked = None if precision == AUTO else precision
     fitting: list[BackendChoice] = []
     problem: UndercastError | None = None
-    for candidate in _candidates(kind, name):
+    # Once: it takes a look at every distribution that is installed.
+    registry = _registry()
+    for candidate in registry if name == AUTO else (name,):
+        made = _backend_class(candidate, registry)
+        if kind not in made.kinds:
+            continue
         try:
-            backend = load_backend(candidate)
+            backend = made()
             devices = _devices(candidate, backend, device, asked)
         except (BackendError, MissingDependencyError) as error:
             problem = problem or error
@@ -186,11 +191,6 @@ def choose_backend(
         if advantage is not None:
             return replace(choice, reason=advantage)
     return replace(fitting[0], reason=f"the first that loads {kind}")
-
-
-def _candidates(kind: str, name: str) -> tuple[str, ...]:
-    """Name the backends that load a kind, installed or not."""
-    return tuple(one for one in (backend_names() if name == AUTO else (name,)) if kind in _backend_class(one).kinds)
 
 
 def _no_backend(kind: str, name: str) -> BackendError:
@@ -221,8 +221,7 @@ def _devices(name: str, backend: Backend, device: str, precision: Precision | No
     return fitting
 
 
-def _backend_class(name: str) -> type[Backend]:
-    registry = _registry()
+def _backend_class(name: str, registry: Mapping[str, str]) -> type[Backend]:
     if name not in registry:
         msg = f"backend {name!r} is not known. Known: {', '.join(registry)}"
         raise BackendError(msg)

@@ -330,23 +330,37 @@ def _by_thresholds(probabilities: Float32, names: Sequence[str], thresholds: Map
         msg = f"thresholds need a layer 'clear', this model has {', '.join(names)}."
         raise ModelError(msg)
     clouds = [i for i, name in enumerate(names) if name in CLOUD_LAYERS]
-    passed = {i: _reached(probabilities, names, thresholds, i) for i, name in enumerate(names) if name != "clear"}
+    passed = _passed(probabilities, names, thresholds)
+    # What has a threshold is decided on below where it reaches it, and is out elsewhere.
     best = _Best(probabilities[names.index("clear")], "clear")
     for i, reached in passed.items():
-        best.offer(probabilities[i], names[i], reached)
+        if reached is None:
+            best.offer(probabilities[i], names[i], None)
     class_map = best.class_map
     if "cloud_shadow" in thresholds:
         shadow = passed[names.index("cloud_shadow")]
         if shadow is not None:
             np.copyto(class_map, np.uint8(LAYER_VALUES["cloud_shadow"]), where=shadow)
-    bounded = [reached for i in clouds if (reached := passed[i]) is not None]
+    bounded = {id(reached): reached for i in clouds if (reached := passed[i]) is not None}
     if bounded:
-        is_cloud = np.logical_or.reduce(bounded)
-        kinds = _Best(np.full(class_map.shape, -1.0, np.float32), "clear")
-        for i in clouds:
-            kinds.offer(probabilities[i], names[i], passed[i])
-        np.copyto(class_map, kinds.class_map, where=is_cloud)
+        is_cloud = np.logical_or.reduce(list(bounded.values())) if len(bounded) > 1 else next(iter(bounded.values()))
+        kinds = _kinds(probabilities, names, {i: passed[i] for i in clouds})
+        np.copyto(class_map, kinds, where=is_cloud)
     return class_map
+
+
+def _kinds(probabilities: Float32, names: Sequence[str], passed: Mapping[int, Bool | None]) -> UInt8:
+    """Give the most probable kind of cloud of those that are not out; where all are, any value."""
+    first, *others = passed
+    if all(passed[i] is passed[first] for i in others):
+        together = _Best(probabilities[first], names[first])
+        for i in others:
+            together.offer(probabilities[i], names[i], None)
+        return together.class_map
+    best = _Best(np.full(probabilities.shape[1:], -1.0, np.float32), names[first])
+    for i, reached in passed.items():
+        best.offer(probabilities[i], names[i], reached)
+    return best.class_map
 
 
 class _Best:
@@ -369,16 +383,22 @@ class _Best:
         self.class_map ^= (self.class_map ^ np.uint8(LAYER_VALUES[name])) & chosen.view(np.uint8)
 
 
-def _reached(probabilities: Float32, names: Sequence[str], thresholds: Mapping[str, float], layer: int) -> Bool | None:
-    """Tell where a layer reaches every threshold that concerns it; None where none does."""
-    reached: Bool | None = None
-    if names[layer] in CLOUD_LAYERS and CLOUD in thresholds:
-        total = np.zeros(probabilities.shape[1:], np.float32)
-        for i, name in enumerate(names):
-            if name in CLOUD_LAYERS:
-                total += probabilities[i]
-        reached = total >= thresholds[CLOUD]
-    if names[layer] in thresholds and names[layer] != CLOUD:
-        own = probabilities[layer] >= thresholds[names[layer]]
-        reached = own if reached is None else reached & own
-    return reached
+def _passed(probabilities: Float32, names: Sequence[str], thresholds: Mapping[str, float]) -> dict[int, Bool | None]:
+    """Tell of each layer but clear where it reaches every threshold that concerns it; None where none does."""
+    together: Bool | None = None
+    if CLOUD in thresholds:
+        clouds = [probabilities[i] for i, name in enumerate(names) if name in CLOUD_LAYERS]
+        total = clouds[0] if len(clouds) == 1 else np.add(clouds[0], clouds[1])
+        for layer in clouds[2:]:
+            total += layer
+        together = total >= thresholds[CLOUD]
+    passed: dict[int, Bool | None] = {}
+    for i, name in enumerate(names):
+        if name == "clear":
+            continue
+        reached = together if name in CLOUD_LAYERS else None
+        if name in thresholds and name != CLOUD:
+            own = probabilities[i] >= thresholds[name]
+            reached = own if reached is None else reached & own
+        passed[i] = reached
+    return passed

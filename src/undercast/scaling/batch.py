@@ -16,7 +16,8 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from undercast.inference.backends import Network
 from undercast.loading import Model, ModelChoice
-from undercast.scaling.jobs import WORKERS, Bar, Batch, Found, Outcome, attempt, known_before, nothing_drawn
+from undercast.scaling.jobs import WORKERS, Bar, Batch, Outcome, attempt, known_before, nothing_drawn
+from undercast.scaling.looks import Found
 from undercast.scene import Scene
 from undercast.types import Float32
 

@@ -21,7 +21,8 @@ from undercast.inference.processor import PROCESSORS_VARIABLE, processors
 from undercast.loading import ModelChoice
 from undercast.readers.base import OpenOptions
 from undercast.scaling.batch import model_here
-from undercast.scaling.jobs import LEDGER, Batch, Outcome, Wanted, attempt, known_before, look, nothing_drawn
+from undercast.scaling.jobs import LEDGER, Batch, Outcome, attempt, known_before, nothing_drawn
+from undercast.scaling.looks import Wanted, look
 
 if TYPE_CHECKING:
     from distributed import Client, Future

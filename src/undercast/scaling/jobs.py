@@ -1,4 +1,4 @@
-"""Jobs: what is done for one scene of many, wherever it is done: look, see whether it is done already, mask, tell."""
+"""Jobs: what is done for one scene of many, wherever it is done: see whether it is done already, mask, tell."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args
 
-from undercast import masking, readers
+from undercast import masking
 from undercast.errors import OutputExistsError, UndercastError
 from undercast.loading import Model
 from undercast.masking import MaskOptions, MaskResult, Progress
-from undercast.readers.base import OpenOptions
+from undercast.scaling.looks import Found
 from undercast.scene import Scene
 from undercast.writers import OutputOptions, check_free, planned
 from undercast.writers.outputs import OutputPaths, read_item, refuse_own, run_of
@@ -35,31 +35,6 @@ LEDGER = ".undercast-run-"
 """How the name of a run's ledger begins: a hidden folder beside the outputs, with a file per scene that has begun."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """One scene of many, before anybody has looked at it."""
-
-    name: str
-    """As it was asked for."""
-    source: str | tuple[str, ...] | UndercastError
-    """What is opened, or why that cannot be told."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Found:
-    """One scene of many after a first look."""
-
-    source: str
-    """As it was asked for."""
-    scene: Scene | UndercastError
-    """The scene, or why it cannot be opened."""
-
-    @property
-    def name(self) -> str:
-        """Name of the scene; the source where it cannot be opened."""
-        return self.scene.name if isinstance(self.scene, Scene) else self.source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,16 +76,6 @@ class Outcome:
     def may_pass(self) -> bool:
         """Whether it failed on reading or writing, which another attempt may not meet."""
         return isinstance(self.error, OSError) and not isinstance(self.error, OutputExistsError)
-
-
-def look(wanted: Wanted, options: OpenOptions) -> Found:
-    """Take a first look at a scene; why it cannot be opened is kept."""
-    if isinstance(wanted.source, UndercastError):
-        return Found(source=wanted.name, scene=wanted.source)
-    try:
-        return Found(source=wanted.name, scene=readers.open_scene(wanted.source, options))
-    except UndercastError as error:
-        return Found(source=wanted.name, scene=error)
 
 
 def known_before(one: Found, batch: Batch) -> Outcome | None:

@@ -154,22 +154,22 @@ def _smaller(rows: RowFile) -> list[Path]:
         What describes each of them to GDAL.
     """
     described: list[Path] = []
-    chosen, columns = _every_other(rows.height), _every_other(rows.width)
-    parts: list[UInt8] = []
-    with rows.path.open("rb") as file:
-        for first in range(0, rows.height, ROWS_AT_ONCE):
-            part = np.frombuffer(file.read(ROWS_AT_ONCE * rows.width), np.uint8).reshape(-1, rows.width)
-            here = chosen[(chosen >= first) & (chosen < first + len(part))] - first
-            parts.append(part[here][:, columns])
-    size, half = max(rows.height, rows.width), np.concatenate(parts)
-    while size > BLOCK:
-        file_of_half = RowFile(rows.path.with_suffix(f".{len(described)}.rows"), rows.layers, half.shape[1])
-        file_of_half.append(half[np.newaxis])
-        file_of_half.close()
-        described.append(file_of_half.path.with_suffix(".vrt"))
-        described[-1].write_text(_vrt(file_of_half, Grid(shape=half.shape), {}), encoding="utf-8")
-        size = max(half.shape)
-        half = half[_every_other(half.shape[0])][:, _every_other(half.shape[1])]
+    larger = rows
+    while max(larger.height, larger.width) > BLOCK:
+        half = RowFile(rows.path.with_suffix(f".{len(described)}.rows"), rows.layers, max(larger.width // 2, 1))
+        lines, columns = _every_other(larger.height), _every_other(larger.width)
+        # A slice is several times faster than places.
+        across = slice(None, None, 2) if larger.width == 2 * half.width else columns
+        with larger.path.open("rb") as file:
+            for first in range(0, len(lines), ROWS_AT_ONCE):
+                here = lines[first : first + ROWS_AT_ONCE]
+                file.seek(int(here[0]) * larger.width)
+                part = np.frombuffer(file.read(int(here[-1] + 1 - here[0]) * larger.width), np.uint8)
+                half.append(part.reshape(-1, larger.width)[here - here[0]][np.newaxis, :, across])
+        half.close()
+        described.append(half.path.with_suffix(".vrt"))
+        described[-1].write_text(_vrt(half, Grid(shape=(half.height, half.width)), {}), encoding="utf-8")
+        larger = half
     return described
 
 
