@@ -110,7 +110,8 @@ def test_near_a_pole_the_sun_meets_the_slope_from_where_north_is(
 def test_holes_are_absent_where_they_are_and_told(
     tmp_path: Path, scene: Scene, model: Model, recorder: Recorder
 ) -> None:
-    prediction = predict(scene, model, MaskOptions(dem=dem(tmp_path / "dem.tif", known_rows=48)))
+    options = MaskOptions(dem=dem(tmp_path / "dem.tif", known_rows=48), window=model.spec.window)
+    prediction = predict(scene, model, options)
     (warning,) = prediction.header.warnings
     assert "dem has no height for 50.0 % of it" in warning
     assert prediction.header.bands["elevation"] == "dem (50.0 %)"

@@ -449,7 +449,7 @@ def batch_size_of(options: MaskOptions, model: Model) -> int:
 
 
 def fitted_windows(job: SlidingJob, model: Model, options: MaskOptions) -> SlidingPlan:
-    """Fit a pass's windows to scene and memory, where a person says how much there is or the model's own take much."""
+    """Fit a pass's windows to scene and memory, unless a person says how large they are."""
     if options.window is not None:
         return job.plan
     load = Load(
@@ -459,8 +459,6 @@ def fitted_windows(job: SlidingJob, model: Model, options: MaskOptions) -> Slidi
         working=job.spec.working_bytes,
     )
     budget = options.memory or ORDINARY_BYTES
-    if options.memory is None and load.bytes_of(job.plan) <= budget:
-        return job.plan
     fitted = fitted_plan(job.spec, job.plan.shape, load, overlap=options.overlap, budget=budget)
     least = load.bytes_of(fitted)
     if options.memory is not None and least > budget:

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+OVERLAP = 32
+"""Pixels that neighbouring windows share; more gave no better classes (docs/experiments.md, Q)."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done and how much there is."""
 
@@ -272,6 +275,7 @@ def spec_of(recipe: Recipe, presets: Mapping[str, Mapping[str, float]] | None = 
         preset="f2" if presets else None,
         uncertainty="decision",
         window=recipe.model.window,
+        overlap=OVERLAP,
     )
 
 
