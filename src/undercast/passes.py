@@ -13,6 +13,7 @@ from undercast.bands import BandMatch
 from undercast.errors import SceneError
 from undercast.inference import ensemble
 from undercast.inference.alignment import slide_together
+from undercast.inference.memory import hand_back
 from undercast.inference.pipeline import ahead
 from undercast.inference.sliding import MemberStrip, Progress, SlidingJob, plan_windows
 from undercast.loading import SMALLEST_AGREEMENT, Agreement, Model
@@ -169,7 +170,8 @@ def strips(
     Unlike a loop's variable, ``map`` keeps none of them alive.
     """
     make = partial(finished, spec=spec, header=header, uncertainty=uncertainty)
-    return ahead(map(make, slide_together(jobs, progress)), waiting=STRIPS_AHEAD)
+    yield from ahead(map(make, slide_together(jobs, progress)), waiting=STRIPS_AHEAD)
+    hand_back()
 
 
 def settle_precision(

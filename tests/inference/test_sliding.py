@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from undercast.bands import band_from_name
 from undercast.errors import ModelError, SceneError, WindowError
+from undercast.inference import sliding
 from undercast.inference.augmentation import Augmentation
 from undercast.inference.backends import Network
 from undercast.inference.sliding import (
@@ -340,3 +342,18 @@ def test_impossible_windows_are_refused(
 def test_a_smaller_window_takes_an_overlap_that_fits() -> None:
     assert plan_windows(spec_of(window=64, overlap=32), (99, 99), window=16).overlap == 2
     assert plan_windows(spec_of(window=64, overlap=8), (99, 99), window=16).overlap == 8
+
+
+@pytest.mark.parametrize("rows", [1, 3, 5, 9])
+def test_a_stack_moves_up_in_place_without_a_copy_of_what_is_kept(rows: int) -> None:
+    stack = np.arange(2 * 10 * 50_000, dtype=np.float32).reshape(2, 10, 50_000)
+    expected = stack[:, rows:].copy()
+    tracemalloc.start()
+    try:
+        kept = sliding._move_up(stack, rows)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert kept == 10 - rows
+    np.testing.assert_array_equal(stack[:, :kept], expected)
+    assert most < stack[:, :2].nbytes

@@ -13,7 +13,7 @@ from undercast.inference.sliding import SlidingPlan, plan_windows
 from undercast.model_spec import ModelSpec
 from undercast.types import FEW_PIXELS
 
-ORDINARY_BYTES = 800_000_000
+ORDINARY_BYTES = 750_000_000
 """Budget where nobody names one: what masking a Sentinel-2 tile on a laptop may take."""
 
 FIXED_BYTES = 395_000_000
@@ -72,6 +72,12 @@ def share_arenas() -> None:
         libc.mallopt(m_arena_max, ARENAS)
         libc.mallopt(m_mmap_threshold, LARGEST_KEPT)
         libc.mallopt(m_trim_threshold, 16 * LARGEST_KEPT)
+
+
+def hand_back() -> None:
+    """Give memory that was freed, and kept for further windows, back to the system: what comes next takes its own."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def fitted_plan(

@@ -173,7 +173,8 @@ def slide(job: SlidingJob, progress: Progress | None = None) -> Iterator[MemberS
                 progress(done, len(job.plan))
             if batch.last:
                 yield from _finished_rows(job.plan, batch.line, sums)
-                _move_up(sums, batch.line.end - batch.line.start)
+                kept = _move_up(sums, batch.line.end - batch.line.start)
+                sums[..., kept:, :] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -299,13 +300,17 @@ def _finished_rows(plan: SlidingPlan, line: _Line, sums: Float32) -> Iterator[Me
         )
 
 
-def _move_up(sums: Float32, rows: int) -> None:
-    """Let the sums begin at their row ``rows``, in place, with zeros below."""
-    kept = sums.shape[2] - rows
+def _move_up(stack: Float32, rows: int) -> int:
+    """Let a stack ``(..., y, x)`` begin at its row ``rows``, in place.
+
+    Returns:
+        How many rows it has kept; below them is what was there.
+    """
+    kept: int = stack.shape[-2] - rows
     for first in range(0, kept, rows):  # steps no longer than the move need no copy
         last = min(first + rows, kept)
-        sums[:, :, first:last] = sums[:, :, first + rows : last + rows]
-    sums[:, :, kept:] = 0.0
+        stack[..., first:last, :] = stack[..., first + rows : last + rows, :]
+    return kept
 
 
 def blend_shares(starts: Sequence[int], window: int, overlap: int) -> Float32:
@@ -343,7 +348,7 @@ def _input_strips(job: SlidingJob) -> Iterator[Float32]:
                 msg = f"expected pixels of shape {(present, *part.rows.shape)}, got {rows.shape}."
                 raise SceneError(msg)
             if part.kept:
-                buffer[:, : part.kept] = buffer[:, height - part.kept :]
+                _move_up(buffer, height - part.kept)
             filled = part.place + part.rows.height
             buffer[:, part.place : filled] = _grow(rows, (part.rows.height, width))
             del rows  # it is large, and this frame outlives the networks' work on it
