@@ -32,6 +32,8 @@ SIDES = {"10m": 10980, "20m": 5490}
 """Sides of a Sentinel-2 tile, in pixels."""
 LIGHT = ("--model", "embedded-light")
 """The faster of the models that undercast comes with."""
+OURS: dict[str, tuple[str, ...]] = {"undercast-20m": (), "undercast-light-20m": LIGHT}
+"""Parts that peers are held against, and what `undercast mask` is told for them."""
 SMALL_PX = 1372
 """Side of the scene that a peer of minutes per scene gets: a quarter of the 20 m scene's."""
 GROWTH_PX = (1372, 2745, 5490, 10980)
@@ -105,11 +107,22 @@ def masked_safe() -> Part:
 
 
 def peer(name: str, side: int, text: str = "") -> Part:
-    """Let a peer mask a GeoTIFF."""
+    """Let a peer mask a GeoTIFF, between runs of ours: over the minutes that it takes, the machine's own speed drifts."""
 
     def run(out: Path, folder: Path) -> dict[str, Any]:
-        command = [python_of(name, out), str(HERE / "peer_jobs.py"), name, str(scene_path(side, out))]
-        return job(name, side, [*command, str(folder / "peer.tif")])
+        scene = scene_path(side, out)
+        command = [python_of(name, out), str(HERE / "peer_jobs.py"), name, str(scene), str(folder / "peer.tif")]
+        beside: dict[str, list[float]] = {part: [] for part in OURS}
+
+        def run_ours() -> None:
+            for part, options in OURS.items() if side == SIDES["20m"] else ():
+                for _ in range(RUNS):
+                    beside[part].append(round(measure("undercast", side, ours(scene, folder, *options)).wall_s, 2))
+
+        run_ours()
+        theirs = job(name, side, command)
+        run_ours()
+        return {**theirs, "beside": beside}
 
     return Part(text=text or name, mpx=side**2 / 1e6, run=run)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -62,7 +63,7 @@ def lines(record: Record) -> Iterator[str]:
     for name, part in record.items():
         if name == "peak":
             continue
-        ratios = " | ".join(_ratios(part, record.get(ours) if name in PEERS else None) for ours in OURS.values())
+        ratios = " | ".join(_ratios(part, record if name in PEERS else {}, ours) for ours in OURS.values())
         told = part["text"] if part["text"].startswith(name[:4]) else f"{name}: {part['text']}"
         yield (
             f"| {told} | {part['mpx']:.1f} | {part['wall_s']:.1f} | {part['cpu_s']:.1f} | {part['peak_gb']:.2f}"
@@ -72,15 +73,25 @@ def lines(record: Record) -> Iterator[str]:
     yield from notes(record)
 
 
-def _ratios(part: Mapping[str, Any], ours: Mapping[str, Any] | None) -> str:
-    """Hold a peer's part against one of ours; a scene of another size by its rate."""
-    if ours is None:
+def _ratios(part: Mapping[str, Any], record: Record, name: str) -> str:
+    """Hold a peer's part against one of ours: its runs beside it, or, for a scene of another size, by its rate."""
+    if name not in record:
         return " | "
-    return f"{rate(ours) / rate(part):.1f} | {part['peak_gb'] / ours['peak_gb']:.1f}"
+    beside = part["beside"].get(name)
+    times = part["wall_s"] / median(beside) if beside else rate(record[name]) / rate(part)
+    return f"{times:.1f} | {part['peak_gb'] / record[name]['peak_gb']:.1f}"
 
 
 def notes(record: Record) -> Iterator[str]:
     """Say what the figures come to, where both sides of a comparison are there."""
+    for name in PEERS:
+        beside = record.get(name, {}).get("beside", {})
+        told = "; ".join(f"{ours} {', '.join(f'{s:.2f}' for s in runs)}" for ours, runs in beside.items() if runs)
+        if told:
+            yield (
+                f"- {name} ({record[name]['wall_s']:.1f} s) ran between ours, half of them before and half after it;"
+                f" the ratio is that to the median. Seconds: {told}."
+            )
     if "clouds2mask-small" in record:
         yield "CloudS2Mask ran on a smaller scene; its ratio is that of million pixels per second.\n"
     for light in ("", "light-"):

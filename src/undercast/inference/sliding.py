@@ -307,9 +307,12 @@ def _move_up(stack: Float32, rows: int) -> int:
         How many rows it has kept; below them is what was there.
     """
     kept: int = stack.shape[-2] - rows
-    for first in range(0, kept, rows):  # steps no longer than the move need no copy
-        last = min(first + rows, kept)
-        stack[..., first:last, :] = stack[..., first + rows : last + rows, :]
+    # Neither a step that is no longer than the move nor a single layer makes NumPy copy what it moves.
+    for place in np.ndindex(stack.shape[:-2]):
+        layer = stack[place]
+        for first in range(0, kept, rows):
+            last = min(first + rows, kept)
+            layer[first:last] = layer[first + rows : last + rows]
     return kept
 
 
