@@ -107,7 +107,7 @@ def masked_safe() -> Part:
 
 
 def peer(name: str, side: int, text: str = "") -> Part:
-    """Let a peer mask a GeoTIFF, between runs of ours: over the minutes that it takes, the machine's own speed drifts."""
+    """Let a peer mask a GeoTIFF, between runs of ours: in the minutes that it takes, the machine's speed drifts."""
 
     def run(out: Path, folder: Path) -> dict[str, Any]:
         scene = scene_path(side, out)

@@ -77,7 +77,7 @@ def _ratios(part: Mapping[str, Any], record: Record, name: str) -> str:
     """Hold a peer's part against one of ours: its runs beside it, or, for a scene of another size, by its rate."""
     if name not in record:
         return " | "
-    beside = part["beside"].get(name)
+    beside = part.get("beside", {}).get(name)
     times = part["wall_s"] / median(beside) if beside else rate(record[name]) / rate(part)
     return f"{times:.1f} | {part['peak_gb'] / record[name]['peak_gb']:.1f}"
 
