@@ -93,7 +93,7 @@ class MaskOptions:
     batch_size: int | None = None
     """Windows that a network gets at once; None: one on a processor, what the model suggests on an accelerator."""
     memory: int | None = None
-    """Memory that windows are fitted to, in bytes; None: 750 MB."""
+    """Memory that windows are fitted to, in bytes; None: 790 MB."""
     tta: Augmentation = ONE_VIEW
     """Test-time augmentation: how often windows are looked at."""
     radiometry: Literal["refuse", "warn"] = "refuse"

@@ -85,7 +85,7 @@ _OPTIONS = (
     click.option(
         "--window", type=click.IntRange(min=1), metavar="PX", help="Side of a window; the model's own unless given."
     ),
-    click.option("--memory", metavar="SIZE", help="Fit windows to this memory instead of 750MB, e.g. 1GB."),
+    click.option("--memory", metavar="SIZE", help="Fit windows to this memory instead of 790MB, e.g. 1GB."),
     click.option("--overlap", type=click.IntRange(min=0), metavar="PX", help="Pixels that neighbouring windows share."),
     click.option(
         "--radiometry",

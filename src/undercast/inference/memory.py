@@ -13,7 +13,7 @@ from undercast.inference.sliding import SlidingPlan, plan_windows
 from undercast.model_spec import ModelSpec
 from undercast.types import FEW_PIXELS
 
-ORDINARY_BYTES = 750_000_000
+ORDINARY_BYTES = 790_000_000
 """Budget where nobody names one: what masking a Sentinel-2 tile on a laptop may take."""
 
 FIXED_BYTES = 395_000_000
