@@ -35,7 +35,8 @@ from undercast.inference.processor import processors
 from undercast.loading import ModelChoice
 from undercast.readers import OpenOptions
 from undercast.scaling.cluster import Campaign, connected, mask_on_cluster
-from undercast.scaling.jobs import Batch, Outcome, Wanted
+from undercast.scaling.jobs import Batch, Outcome
+from undercast.scaling.looks import Wanted
 from undercast.writers import OutputOptions
 
 SCENES = 100
