@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.errors import NotGeoreferencedWarning
 from rio_cogeo.cogeo import cog_validate
 
+from undercast import writers
 from undercast.classes import load_scheme
 from undercast.errors import OutputError, OutputExistsError, SceneError
 from undercast.prediction import Prediction, PredictionStream, Strip
@@ -166,6 +169,24 @@ def test_overwriting_replaces_the_outputs(make: Make, options: OutputOptions) ->
     with rasterio.open(outputs.class_map) as source:
         np.testing.assert_array_equal(source.read(1), prediction.class_map)
     assert not list(options.folder.glob(".*"))
+
+
+def test_a_picture_made_beside_files_without_a_place_warns_of_nothing(
+    make: Make, options: OutputOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that change and restore the filters of warnings in turns would let one of them warn now and then."""
+
+    def png(_picture: Any) -> bytes:
+        warnings.warn("no place", NotGeoreferencedWarning, stacklevel=1)
+        return b"a picture"
+
+    monkeypatch.setattr(writers, "png", png)
+    prediction, scene = make(seed=0)
+    outputs = write(prediction.stream(), scene, options)
+    assert outputs.quicklook is not None
+    assert outputs.quicklook.read_bytes() == b"a picture"
+    with pytest.warns(NotGeoreferencedWarning):
+        png(None)
 
 
 def test_overwriting_takes_away_outputs_of_an_earlier_run_that_are_not_asked_for_now(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -93,6 +94,8 @@ def command(
         raise UsageError(msg)
     if logs is not None:
         check_folder(logs)
+    # Filters belong to the process: of two threads that change and restore them in turns, one undoes the other's.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     choice = take_model(given)
     opening = open_options(**{name: given.pop(name) for name in OPENING})
     # A scene that is done already needs no model, nor does a cluster need one here.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rasterio.errors import NotGeoreferencedWarning
 
 from undercast.classes import ClassScheme
 from undercast.errors import OutputError
@@ -180,7 +182,9 @@ def _write_files(
     """Write every output but the item to the staging folder."""
     tags = dataset_tags(header, gathered.tally, options)
     targets = dict(paths.named())
-    with ThreadPoolExecutor(1) as beside:
+    with warnings.catch_warnings(), ThreadPoolExecutor(1) as beside:
+        # Filters belong to the process: of two threads that change and restore them in turns, one undoes the other's.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         picture = beside.submit(lambda: png(gathered.preview.picture())) if paths.quicklook is not None else None
         for name, rows in gathered.rows.items():
             target = stage / targets[name].name
