@@ -240,8 +240,10 @@ def test_a_worker_that_is_killed_loses_no_scene_and_doubles_none(
     end = threading.Event()
 
     def watch() -> None:
-        """Remember every item that ever stood there."""
-        while not end.wait(0.005):
+        """Remember every item that ever stood there, those that came just before the end too."""
+        last = False
+        while not last:
+            last = end.wait(0.005)
             for path in out.glob("*_mask.json"):
                 stat = path.stat()
                 published.setdefault(path.name, set()).add((stat.st_ino, stat.st_mtime_ns))
