@@ -96,6 +96,23 @@ def test_an_entry_whose_own_hash_was_computed_anew_breaks_the_chain_after_it(tmp
     assert named(ledger.path) == 3
 
 
+def test_a_number_that_is_no_whole_number_is_refused(tmp_path: Path) -> None:
+    ledger = written(tmp_path / "life.jsonl", entries=1)
+    table = json.loads(ledger.path.read_bytes()) | {"entry": True}
+    table["hash"] = ledgers._hash(table)
+    ledger.path.write_bytes(canonical(table) + b"\n")
+    assert named(ledger.path) == 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), object()])
+def test_facts_that_json_has_not_are_told_and_nothing_is_written(tmp_path: Path, value: object) -> None:
+    ledger = written(tmp_path / "life.jsonl")
+    before = ledger.path.read_bytes()
+    with pytest.raises(LedgerError, match=r"entry 5 \(refused\): expected facts of finite numbers"):
+        append(ledger, [draft(share=value)], by="Ada")
+    assert ledger.path.read_bytes() == before
+
+
 def test_a_kept_head_tells_that_entries_were_cut_off_at_the_end(tmp_path: Path) -> None:
     ledger = written(tmp_path / "life.jsonl")
     check_head(ledger, ledger.head)

@@ -11,6 +11,7 @@ from undercast.errors import BandError
 from undercast.model_spec import ModelBand, ModelSpec
 from undercast.sensors import load_sensor, parse_sensor
 from undercast.training.adaptation import Adapted, plan_adaptation
+from undercast.training.spectral_spatial import SpectralSpatial
 
 NAMES = ("blue", "green", "red", "nir", "swir16", "swir22")
 SPEC = ModelSpec(
@@ -72,3 +73,15 @@ def test_the_encoder_of_the_network_stays_the_encoder() -> None:
     network = Echo()
     network.encoder_parts = ("levels",)  # type: ignore[assignment]
     assert Adapted(network, plan_adaptation(SPEC, load_sensor("spot-5-hrg"))).encoder_parts == ("network.levels",)
+
+
+def test_training_in_half_the_precision_sees_what_single_precision_sees() -> None:
+    plan = plan_adaptation(SPEC, load_sensor("spot-5-hrg"))
+    torch.manual_seed(0)
+    network = Adapted(SpectralSpatial(len(NAMES), 4, widths=(8, 8, 8, 8, 8)), plan).eval()
+    image = torch.rand(1, 4, 64, 64) * 0.5
+    with torch.no_grad():
+        whole = network(image)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = network(image)
+    assert (whole - half.float()).abs().max() < 0.05 * whole.std()

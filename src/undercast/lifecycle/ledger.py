@@ -241,6 +241,7 @@ def _is_well_formed(table: Mapping[str, Any]) -> bool:
     return (
         set(table) == _KEYS
         and all(isinstance(table[key], str) for key in ("previous", "at", "by", "event", "state", "hash"))
+        and type(table["entry"]) is int
         and isinstance(table["facts"], dict)
         and table["event"] in EVENTS
         and table["state"] in STATES
@@ -287,8 +288,22 @@ def _chained(drafts: Sequence[Draft], before: Sequence[Entry], by: str) -> tuple
             previous=entries[-1].hash if entries else FIRST,
             hash="",
         )
-        entries.append(replace(unsigned, hash=hashlib.sha256(canonical(_content(unsigned))).hexdigest()))
+        entries.append(replace(unsigned, hash=_signature(unsigned)))
     return tuple(entries[len(before) :])
+
+
+def _signature(unsigned: Entry) -> str:
+    """Give the SHA-256 of an entry that is to be written.
+
+    Raises:
+        LedgerError: If its facts are not all JSON values.
+    """
+    try:
+        return hashlib.sha256(canonical(_content(unsigned))).hexdigest()
+    except (TypeError, ValueError) as error:
+        what = f"entry {unsigned.number} ({unsigned.event})"
+        msg = f"{what}: expected facts of finite numbers and text, got something else: {error}. Mend the report."
+        raise LedgerError(msg) from error
 
 
 def _write(path: Path, entries: Sequence[Entry]) -> None:

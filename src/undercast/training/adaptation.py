@@ -119,6 +119,7 @@ class Adapted(nn.Module):
         there = (reflectance > ABSENT / 2).to(reflectance.dtype)
         known = nn.functional.conv2d(there, weights)
         mixed = nn.functional.conv2d(reflectance * there, weights) / known.clamp(min=1e-3)
-        as_trained = torch.where(known > 0, mixed, torch.full_like(mixed, ABSENT))
+        # Convolutions may give half the precision, in which the network's roots in a row would end in noise.
+        as_trained = torch.where(known > 0, mixed, torch.full_like(mixed, ABSENT)).to(reflectance.dtype)
         logits: Tensor = self.network(torch.cat([as_trained, terrain], dim=1) if terrain.shape[1] else as_trained)
         return logits

@@ -20,7 +20,7 @@ from undercast.errors import TrainingError
 from undercast.simulation.scenes import BIT_CLEAR, BIT_SHADOW, BIT_THICK, BIT_THIN
 from undercast.training.augment import AugmentPlan, augment
 from undercast.training.chips import STORED_NODATA, STORED_SCALE, Chip
-from undercast.training.coarse_chips import CoarsePlan, CoarsePools
+from undercast.training.coarse_chips import CoarsePlan, CoarsePools, file_of
 from undercast.training.loop import keep_freed_memory
 from undercast.training.losses import soft_dice
 from undercast.training.networks import build, check_architecture
@@ -63,6 +63,9 @@ class EnsemblePlan:
     """Decay of the averaged weights, which are the ones that are shipped."""
     dice: float = 0.5
     """Weight of the soft Dice loss of cloud."""
+    share: float = 1.0
+    """Share of the real files, and of the simulated chips, that each member learns from: members that saw other things
+    err in other places. Every member draws its own."""
     sides: tuple[int, ...] = ()
     """Sides of what the members see, in pixels, drawn for each batch, because a mask's windows are of any size; as many
     chips as leave a batch its number of pixels. Empty: the crop of ``[augment]`` alone."""
@@ -127,6 +130,7 @@ def _check(recipe: EnsembleRecipe) -> None:
     conditions = (
         (len(set(plan.members)) == len(plan.members) > 1, f"[ensemble]: members must be two or more, got {members}."),
         (min(plan.steps, plan.batch) >= 1, "[ensemble]: steps and batch must be at least 1."),
+        (0 < plan.share <= 1, f"[ensemble]: share must be in (0, 1], got {plan.share:g}."),
         (plan.learning_rate > 0, f"[ensemble]: learning_rate must be > 0, got {plan.learning_rate:g}."),
         (0 <= plan.ema < 1, f"[ensemble]: ema must be in [0, 1), got {plan.ema:g}."),
         (min(coarse.simulated, coarse.validation, coarse.held_out) >= 1, "[coarse]: counts must be at least 1."),
@@ -182,6 +186,7 @@ def train_member(
     )
     losses: list[float] = []
     began = time.monotonic()
+    pools = pools_of_member(pools, plan, number)
     network.train()
     for step in range(plan.steps):
         for group in optimiser.param_groups:
@@ -203,6 +208,23 @@ def train_member(
     trained.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     _keep(trained, path, recipe)
     return trained
+
+
+def pools_of_member(pools: CoarsePools, plan: EnsemblePlan, number: int) -> CoarsePools:
+    """Give the share of the chips that a member learns from; of every source of real ones at least one file."""
+    if plan.share == 1:
+        return pools
+    rng = np.random.default_rng((plan.seed, number))
+    kept: set[str] = set()
+    for source in sorted({chip.source for chip in pools.real}):
+        files = sorted({file_of(chip) for chip in pools.real if chip.source == source})
+        kept.update(rng.choice(files, max(1, round(plan.share * len(files))), replace=False))
+
+    def some(chips: list[Chip]) -> list[Chip]:
+        return [chip for chip in chips if rng.random() < plan.share]
+
+    real = [chip for chip in pools.real if file_of(chip) in kept]
+    return replace(pools, real=real, on_real=some(pools.on_real), simulated=some(pools.simulated))
 
 
 def draw_batch(recipe: EnsembleRecipe, pools: CoarsePools, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:

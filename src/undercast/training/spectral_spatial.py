@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -21,6 +22,12 @@ OFFSET, OFFSET_BEFORE = 1.3, 1.8
 reflectance lies that may be cloud or ground."""
 SHARP = 1e4
 """Slope of the step from absent to present: a product is cheaper than a comparison on the processors meant."""
+AROUND = (7, 15, 31)
+"""Sides of the squares in which light and reflectance are held against each other, in pixels of half the resolution."""
+DARKEST_SLOPE = 0.1
+"""Added to the sun's cosine before its logarithm: the sky lights slopes that the sun does not."""
+FAINT = 1e-3
+"""Variance that counts as none."""
 
 
 class Conv(nn.Sequential):
@@ -62,23 +69,59 @@ class Merge(nn.Module):
         return joined
 
 
+class LightSeen(nn.Module):
+    """How far the light that the sun casts on slopes shows in each band: it does on ground, and not through cloud."""
+
+    def __init__(self, sides: Sequence[int] = AROUND) -> None:
+        super().__init__()
+        self.sides = tuple(sides)
+
+    def forward(self, cosine: Tensor, values: Tensor, present: Tensor) -> Tensor:
+        """Give correlation and slope of each band's logarithm on that of the light, around each pixel.
+
+        Takes the sun's cosine ``(batch, 1, y, x)``, logarithms of reflectance ``(batch, band, y, x)`` and where both
+        are known ``(batch, 1, y, x)``.
+        """
+        light = torch.log(cosine.clamp(min=0.0) + DARKEST_SLOPE)
+        found = []
+        for side in self.sides:
+            # One axis after the other costs less.
+            around = nn.Sequential(
+                nn.AvgPool2d((side, 1), stride=1, padding=(side // 2, 0)),
+                nn.AvgPool2d((1, side), stride=1, padding=(0, side // 2)),
+            )
+            share = around(present) + 1e-3
+            lit = (light - around(light * present) / share) * present
+            seen = (values - around(values * present) / share) * present
+            both = around(lit * seen) / share
+            of_light, of_bands = around(lit * lit) / share + FAINT, around(seen * seen) / share + FAINT
+            found += [both * torch.rsqrt(of_light * of_bands), both / of_light, torch.sqrt(of_light)]
+        return torch.cat(found, dim=1)
+
+
 class TerrainBranch(nn.Module):
     """What the shape of the ground says, joined late; it changes nothing until it is trained."""
 
-    def __init__(self, layers: int, width: int, spectral: int) -> None:
+    def __init__(self, layers: int, width: int, spectral: int, bands: int) -> None:
         super().__init__()
-        self.look = nn.Sequential(Conv(5 * layers, width), Residual(width))
+        self.light = LightSeen()
+        self.look = nn.Sequential(Conv(5 * layers + len(AROUND) * (2 * bands + 1), width), Residual(width))
         self.join = nn.Sequential(Conv(2 * width, width), Residual(width))
         self.spatial = silent(nn.Conv2d(width, width, 1))
         self.pixel = nn.Sequential(
             nn.Conv2d(2 * layers, 16, 1), nn.ReLU(inplace=True), silent(nn.Conv2d(16, spectral, 1))
         )
 
-    def forward(self, terrain: Tensor, spatial: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, terrain: Tensor, spatial: Tensor, pixel: Tensor, bands: Tensor, bands_present: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Give the features at half resolution, and those per pixel, that know of the ground."""
         present = (terrain > -0.5).to(terrain.dtype)
         values = terrain * present
-        halved = [nn.functional.pixel_unshuffle(values, 2), nn.functional.avg_pool2d(present, 2)]
+        half = partial(nn.functional.avg_pool2d, kernel_size=2)
+        known = half(present[:, -1:] * bands_present.amax(dim=1, keepdim=True))
+        light = self.light(half(values[:, -1:]), half(bands), known)
+        halved = [nn.functional.pixel_unshuffle(values, 2), half(present), light]
         seen = self.look(torch.cat(halved, dim=1))
         spatial = spatial + self.spatial(self.join(torch.cat([spatial, seen], dim=1)))
         return spatial, pixel + self.pixel(torch.cat([values, present], dim=1))
@@ -146,7 +189,7 @@ class SpectralSpatial(nn.Module):
         self.merge = nn.ModuleList([Merge(below, above) for above, below in itertools.pairwise(widths)])
         self.spread = nn.Conv2d(widths[0], spectral, 1)
         self.head = nn.Sequential(nn.Conv2d(2 * spectral, 24, 1), nn.ReLU(inplace=True), nn.Conv2d(24, classes, 1))
-        self.terrain = TerrainBranch(terrain, widths[0], spectral) if terrain else None
+        self.terrain = TerrainBranch(terrain, widths[0], spectral, bands) if terrain else None
 
     @property
     def last(self) -> nn.Module:
@@ -176,7 +219,7 @@ class SpectralSpatial(nn.Module):
         for merge, above in zip(reversed(self.merge), reversed(seen[:-1]), strict=True):
             x = merge(x, above)
         if self.terrain is not None:
-            x, pixel = self.terrain(terrain_in(given, self.bands, self.layers), x, pixel)
+            x, pixel = self.terrain(terrain_in(given, self.bands, self.layers), x, pixel, values, present)
         spatial = nn.functional.interpolate(self.spread(x), scale_factor=2.0, mode="bilinear", align_corners=False)
         logits: Tensor = self.head(torch.cat([pixel, spatial], dim=1))
         return logits
