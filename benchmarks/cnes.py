@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -37,7 +37,7 @@ from undercast.training.bank import terrain_of
 from undercast.training.chips import Chip, arrange, read_chips, read_manifest, to_stored
 from undercast.training.loop import Pools, train
 from undercast.training.networks import build
-from undercast.training.operating_point import chip_probabilities, choose_presets, f_beta
+from undercast.training.operating_point import chip_probabilities, f_beta
 from undercast.training.processor_like import fmask_like, is_cloud, maja_like, weak_sets
 from undercast.training.recipe import DataPlan, Recipe, fill_plan, read_table, recipe_of
 from undercast.training.run import spec_of
@@ -52,6 +52,8 @@ SOURCE, TARGETS = "sentinel-2a-msi", ("spot-4-hrvir", "spot-5-hrg")
 LANDSAT, LANDSAT_7 = "l8biome_lkpeng", "ukis_csmask"
 RELIEF = 0.1
 """Mean slope from which a scene counts as relief, rise over run: 6 degrees."""
+TRIED = np.arange(0.01, 0.71, 0.01)
+"""Thresholds that are tried: what learnt from processors' masks puts the thinnest clouds low."""
 PARTS = 4
 """Parts of the real scene along each side, over which its intervals are drawn."""
 
@@ -76,6 +78,8 @@ class Experiment:
     """Steps that follow those of the recipe, once without DEM and once with it, from the same weights."""
     adapted_steps: int
     """Steps of an adaptation."""
+    references: float
+    """Share of the adaptation's batches that the SPOT scenes with references make up; the rest is the archive."""
     scratch_steps: int
     """Steps from random weights on the target's scenes alone."""
     landsat_steps: int
@@ -177,11 +181,26 @@ def weak_chips(seen: Sequence[View], *, target: bool = False) -> list[Chip]:
 
 def judged(name: str, network: nn.Module, tune: Sequence[Chip], test: Sequence[Chip]) -> Row:
     """Score a network at the threshold that is best for F2 on other scenes."""
-    names = [str(place) for place in range(len(test[0].stored))]
-    threshold = choose_presets([(network, tune)], names, (frozenset(names),))["f2"]["cloud"]
+    threshold = best_threshold((network, chip) for chip in tune)
     counts = np.array([list(_counts(network, chip, threshold)) for chip in test])
     log.info("%s: threshold %.2f, F2 %.4f", name, threshold, f_beta(counts[:, 0].sum(axis=0), 2.0))
     return Row(name=name, cloud=counts[:, 0], shadow=counts[:, 1])
+
+
+def best_threshold(judges: Iterable[tuple[nn.Module, Chip]]) -> float:
+    """Give the threshold on cloud with the best F2 over chips, each judged by its network."""
+    found = [
+        [confusion(cloud >= threshold, chip.possible) for threshold in TRIED]
+        for network, chip in judges
+        for cloud in [cloud_of(network, chip)]
+    ]
+    return float(TRIED[int(np.argmax(f_beta(np.sum(found, axis=0).T, 2.0)))])
+
+
+def cloud_of(network: nn.Module, chip: Chip) -> NDArray[np.float32]:
+    """Give the probability of cloud of either kind, ``(y, x)``."""
+    probabilities = chip_probabilities(network, chip, [True] * len(chip.stored))
+    return np.asarray(probabilities[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0))
 
 
 def _counts(network: nn.Module, chip: Chip, threshold: float) -> Iterator[NDArray[np.int64]]:
@@ -278,7 +297,7 @@ def simulated_part(recipe: Recipe, plan: Experiment, out: Path) -> tuple[dict[st
         names = tuple(band.common_name for band in matching.used)
         matched = Adapted(source, matching).eval()
         few = shape([view.target for view in seen["target"]])
-        target = for_sensor(model, names, steps=plan.adapted_steps, real=0.5)
+        target = for_sensor(model, names, steps=plan.adapted_steps, real=plan.references)
         archive = shape(weak_chips(seen["train"], target=True))
         adapted = learnt(gently(target), folder / "adapted", few, archive, initial=matched)
         alone = for_sensor(model, names, steps=plan.scratch_steps, real=1.0)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from undercast.errors import UsageError
 from undercast.training.calibration import Calibrated, Calibration
 from undercast.training.networks import ARCHITECTURES, WithProbabilities, build, check_architecture
-from undercast.training.spectral_spatial import DARKEST, logarithm
+from undercast.training.spectral_spatial import DARKEST, LightSeen, logarithm
 
 TELLING = ("spectral-spatial-small", "spectral-spatial-light")
 """Those that tell themselves which bands are absent, and take terrain."""
@@ -102,6 +102,27 @@ def test_a_new_terrain_branch_changes_nothing_and_a_trained_one_tells_absence_by
         absent = taught(torch.cat([image, torch.full_like(terrain, -1.0)], dim=1))
         assert not torch.allclose(given, absent, atol=1e-4)
         torch.testing.assert_close(taught(image), absent, rtol=0, atol=0)
+
+
+def test_the_sun_on_slopes_shows_on_ground_and_not_through_cloud() -> None:
+    torch.manual_seed(0)
+    cosine = torch.rand(1, 1, 64, 64)
+    ground = torch.log(cosine + 0.1).expand(-1, 2, -1, -1) * 0.5 - 1.0
+    ground = torch.where(torch.arange(64) < 32, ground, torch.rand(1, 2, 64, 64))
+    seen = LightSeen((7, 15))
+    found = seen(cosine, ground, torch.ones(1, 1, 64, 64))
+    assert found.shape[1] == seen.features(2) == 10
+    correlation, slope = found[:, :2], found[:, 2:4]
+    assert correlation[..., 8:-8, 8:24].min() > 0.95
+    assert slope[..., 8:-8, 8:24].sub(0.5).abs().max() < 0.05
+    assert correlation[..., 8:-8, 40:-8].mean().abs() < 0.1
+
+
+def test_where_terrain_or_image_are_not_known_the_light_says_nothing() -> None:
+    cosine, ground = torch.rand(1, 1, 32, 32), torch.rand(1, 2, 32, 32)
+    known = torch.zeros(1, 1, 32, 32)
+    correlation = LightSeen((7,))(cosine, ground, known)[:, :4]
+    assert not correlation.any()
 
 
 def test_an_architecture_without_a_terrain_branch_refuses_terrain() -> None:

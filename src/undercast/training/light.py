@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from undercast.training.spectral_spatial import Conv, Merge, Residual, present_in, silent, terrain_in
+from undercast.training.spectral_spatial import Conv, LightSeen, Merge, Residual, present_in, silent, terrain_in
 
 WIDTHS = (32, 64, 96, 144)
 """Features at 1/4, 1/8, 1/16 and 1/32 of the resolution."""
@@ -31,18 +31,19 @@ bfloat16 holds the first exactly."""
 class TerrainBranch(nn.Module):
     """What the shape of the ground says, joined late; it changes nothing until it is trained."""
 
-    def __init__(self, layers: int) -> None:
+    def __init__(self, layers: int, bands: int) -> None:
         super().__init__()
-        self.look = nn.Sequential(Conv(5 * layers, HALF), Residual(HALF))
+        self.light = LightSeen()
+        self.look = nn.Sequential(Conv(5 * layers + self.light.features(bands), HALF), Residual(HALF))
         self.join = nn.Sequential(Conv(2 * HALF, HALF), Residual(HALF))
         self.spatial = silent(nn.Conv2d(HALF, HALF, 1))
         self.spectral = silent(nn.Conv2d(HALF, SPECTRAL, 1))
 
-    def forward(self, terrain: Tensor, spatial: Tensor, spectral: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, terrain: Tensor, spatial: Tensor, spectral: Tensor, bands: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """Give both kinds of features, ``(batch, feature, y / 2, x / 2)``, knowing of the ground."""
-        present = (terrain > -0.5).to(terrain.dtype)
-        halved = [nn.functional.pixel_unshuffle(terrain * present, 2), nn.functional.avg_pool2d(present, 2)]
-        seen = self.look(torch.cat(halved, dim=1))
+        seen = self.look(torch.cat(self.light.beside(terrain, *bands), dim=1))
         return spatial + self.spatial(self.join(torch.cat([spatial, seen], dim=1))), spectral + self.spectral(seen)
 
 
@@ -77,7 +78,7 @@ class SpectralSpatialLight(nn.Module):
         self.keep = nn.Conv2d(HALF, HALF, 1)
         self.mix = Conv(SPECTRAL + HALF, SPECTRAL, kernel=1)
         self.head = nn.Conv2d(SPECTRAL, 4 * classes, 1)
-        self.terrain = TerrainBranch(terrain) if terrain else None
+        self.terrain = TerrainBranch(terrain, bands) if terrain else None
 
     @property
     def last(self) -> nn.Module:
@@ -103,7 +104,8 @@ class SpectralSpatialLight(nn.Module):
         if self.terrain is not None:
             reflectance = given[:, : self.bands]
         values = torch.sqrt(torch.sqrt(reflectance.clamp(-DARKEST, 2.0) + DARKEST)) * 4 - cast("Tensor", self.offset)
-        spectral = self.spectral(torch.cat([values, present_in(reflectance)], dim=1))
+        present = present_in(reflectance)
+        spectral = self.spectral(torch.cat([values, present], dim=1))
         fine = self.stem(spectral)
         x, seen = fine, []
         for level in self.levels:
@@ -115,7 +117,7 @@ class SpectralSpatialLight(nn.Module):
         grown = nn.functional.interpolate(self.grow(x), scale_factor=2.0, mode="nearest")
         x = torch.relu(grown + self.keep(fine))
         if self.terrain is not None:
-            x, spectral = self.terrain(terrain_in(given, self.bands, self.layers), x, spectral)
+            x, spectral = self.terrain(terrain_in(given, self.bands, self.layers), x, spectral, (values, present))
         blocks = self.head(self.mix(torch.cat([spectral, x], dim=1)))
         logits: Tensor = nn.functional.pixel_shuffle(blocks, 2)
         return logits

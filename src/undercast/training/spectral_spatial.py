@@ -23,11 +23,12 @@ reflectance lies that may be cloud or ground."""
 SHARP = 1e4
 """Slope of the step from absent to present: a product is cheaper than a comparison on the processors meant."""
 AROUND = (7, 15, 31)
-"""Sides of the squares in which light and reflectance are held against each other, in pixels of half the resolution."""
+"""Sides of the squares in which light and reflectance are held against each other, in pixels of half the resolution
+(undercast's choice)."""
 DARKEST_SLOPE = 0.1
-"""Added to the sun's cosine before its logarithm: the sky lights slopes that the sun does not."""
+"""Added to the sun's cosine before its logarithm: the sky lights slopes that the sun does not (assumption)."""
 FAINT = 1e-3
-"""Variance that counts as none."""
+"""Variance, and share of known pixels, that count as none."""
 
 
 class Conv(nn.Sequential):
@@ -70,33 +71,56 @@ class Merge(nn.Module):
 
 
 class LightSeen(nn.Module):
-    """How far the light that the sun casts on slopes shows in each band: it does on ground, and not through cloud."""
+    """How far the light that the sun casts on slopes shows in each band: it does on ground, and not through cloud.
+
+    The idea is that of topographic correction, which fits reflectance by the sun's angle on the ground (Teillet,
+    Guindon and Goodenough 1982). What it finds is at half the resolution.
+    """
 
     def __init__(self, sides: Sequence[int] = AROUND) -> None:
         super().__init__()
-        self.sides = tuple(sides)
-
-    def forward(self, cosine: Tensor, values: Tensor, present: Tensor) -> Tensor:
-        """Give correlation and slope of each band's logarithm on that of the light, around each pixel.
-
-        Takes the sun's cosine ``(batch, 1, y, x)``, logarithms of reflectance ``(batch, band, y, x)`` and where both
-        are known ``(batch, 1, y, x)``.
-        """
-        light = torch.log(cosine.clamp(min=0.0) + DARKEST_SLOPE)
-        found = []
-        for side in self.sides:
+        self.around = nn.ModuleList(
             # One axis after the other costs less.
-            around = nn.Sequential(
+            nn.Sequential(
                 nn.AvgPool2d((side, 1), stride=1, padding=(side // 2, 0)),
                 nn.AvgPool2d((1, side), stride=1, padding=(0, side // 2)),
             )
-            share = around(present) + 1e-3
+            for side in sides
+        )
+
+    def features(self, bands: int) -> int:
+        """Count the features that ``forward`` gives."""
+        return len(self.around) * (2 * bands + 1)
+
+    def forward(self, cosine: Tensor, values: Tensor, present: Tensor) -> Tensor:
+        """Give correlation and slope of each band on the light's logarithm around each pixel, and the light's spread.
+
+        Takes the sun's cosine ``(batch, 1, y, x)``, the bands, brighter where larger, ``(batch, band, y, x)``, and
+        where both are known ``(batch, 1, y, x)``.
+        """
+        light = torch.log(cosine.clamp(min=0.0) + DARKEST_SLOPE)
+        found = []
+        for around in self.around:
+            share = around(present) + FAINT
+            # What is left of the mean: products of it are precise in bfloat16, differences of large squares are not.
             lit = (light - around(light * present) / share) * present
             seen = (values - around(values * present) / share) * present
             both = around(lit * seen) / share
             of_light, of_bands = around(lit * lit) / share + FAINT, around(seen * seen) / share + FAINT
             found += [both * torch.rsqrt(of_light * of_bands), both / of_light, torch.sqrt(of_light)]
         return torch.cat(found, dim=1)
+
+    def beside(self, terrain: Tensor, values: Tensor, present: Tensor) -> list[Tensor]:
+        """Bring terrain to half the resolution, and what its light explains of the bands.
+
+        Takes terrain ``(batch, layer, y, x)`` whose last layer is the sun's cosine, the bands and where they are there.
+        """
+        known = (terrain > -0.5).to(terrain.dtype)
+        ground = terrain * known
+        half = partial(nn.functional.avg_pool2d, kernel_size=2)
+        both = half(known[:, -1:] * present.amax(dim=1, keepdim=True))
+        light = self(half(ground[:, -1:]), half(values), both)
+        return [nn.functional.pixel_unshuffle(ground, 2), half(known), light]
 
 
 class TerrainBranch(nn.Module):
@@ -105,7 +129,7 @@ class TerrainBranch(nn.Module):
     def __init__(self, layers: int, width: int, spectral: int, bands: int) -> None:
         super().__init__()
         self.light = LightSeen()
-        self.look = nn.Sequential(Conv(5 * layers + len(AROUND) * (2 * bands + 1), width), Residual(width))
+        self.look = nn.Sequential(Conv(5 * layers + self.light.features(bands), width), Residual(width))
         self.join = nn.Sequential(Conv(2 * width, width), Residual(width))
         self.spatial = silent(nn.Conv2d(width, width, 1))
         self.pixel = nn.Sequential(
@@ -113,18 +137,13 @@ class TerrainBranch(nn.Module):
         )
 
     def forward(
-        self, terrain: Tensor, spatial: Tensor, pixel: Tensor, bands: Tensor, bands_present: Tensor
+        self, terrain: Tensor, spatial: Tensor, pixel: Tensor, bands: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Give the features at half resolution, and those per pixel, that know of the ground."""
-        present = (terrain > -0.5).to(terrain.dtype)
-        values = terrain * present
-        half = partial(nn.functional.avg_pool2d, kernel_size=2)
-        known = half(present[:, -1:] * bands_present.amax(dim=1, keepdim=True))
-        light = self.light(half(values[:, -1:]), half(bands), known)
-        halved = [nn.functional.pixel_unshuffle(values, 2), half(present), light]
-        seen = self.look(torch.cat(halved, dim=1))
+        seen = self.look(torch.cat(self.light.beside(terrain, *bands), dim=1))
         spatial = spatial + self.spatial(self.join(torch.cat([spatial, seen], dim=1)))
-        return spatial, pixel + self.pixel(torch.cat([values, present], dim=1))
+        present = (terrain > -0.5).to(terrain.dtype)
+        return spatial, pixel + self.pixel(torch.cat([terrain * present, present], dim=1))
 
 
 def terrain_in(given: Tensor, bands: int, layers: int) -> Tensor:
@@ -219,7 +238,7 @@ class SpectralSpatial(nn.Module):
         for merge, above in zip(reversed(self.merge), reversed(seen[:-1]), strict=True):
             x = merge(x, above)
         if self.terrain is not None:
-            x, pixel = self.terrain(terrain_in(given, self.bands, self.layers), x, pixel, values, present)
+            x, pixel = self.terrain(terrain_in(given, self.bands, self.layers), x, pixel, (values, present))
         spatial = nn.functional.interpolate(self.spread(x), scale_factor=2.0, mode="bilinear", align_corners=False)
         logits: Tensor = self.head(torch.cat([pixel, spatial], dim=1))
         return logits
