@@ -35,6 +35,7 @@ from undercast.simulation.sensor import observe
 from undercast.training.adaptation import Adapted, plan_adaptation
 from undercast.training.bank import terrain_of
 from undercast.training.chips import Chip, arrange, read_chips, read_manifest, to_stored
+from undercast.training.folds import split
 from undercast.training.loop import Pools, train
 from undercast.training.networks import build
 from undercast.training.operating_point import chip_probabilities, f_beta
@@ -54,6 +55,8 @@ RELIEF = 0.1
 """Mean slope from which a scene counts as relief, rise over run: 6 degrees."""
 TRIED = np.arange(0.01, 0.71, 0.01)
 """Thresholds that are tried: what learnt from processors' masks puts the thinnest clouds low."""
+FOLDS = 4
+"""Parts of the real chips; each is held out once, for the threshold."""
 PARTS = 4
 """Parts of the real scene along each side, over which its intervals are drawn."""
 
@@ -83,7 +86,9 @@ class Experiment:
     scratch_steps: int
     """Steps from random weights on the target's scenes alone."""
     landsat_steps: int
-    """Steps on Landsat-8 chips."""
+    """Steps with Landsat-8 chips."""
+    landsat: float
+    """Share of these chips in a batch; the rest is the archive."""
     workers: int = 2
     """Processes that simulate."""
 
@@ -181,7 +186,11 @@ def weak_chips(seen: Sequence[View], *, target: bool = False) -> list[Chip]:
 
 def judged(name: str, network: nn.Module, tune: Sequence[Chip], test: Sequence[Chip]) -> Row:
     """Score a network at the threshold that is best for F2 on other scenes."""
-    threshold = best_threshold((network, chip) for chip in tune)
+    return scored(name, network, best_threshold((network, chip) for chip in tune), test)
+
+
+def scored(name: str, network: nn.Module, threshold: float, test: Sequence[Chip]) -> Row:
+    """Score a network at a threshold."""
     counts = np.array([list(_counts(network, chip, threshold)) for chip in test])
     log.info("%s: threshold %.2f, F2 %.4f", name, threshold, f_beta(counts[:, 0].sum(axis=0), 2.0))
     return Row(name=name, cloud=counts[:, 0], shadow=counts[:, 1])
@@ -257,17 +266,20 @@ def gently(recipe: Recipe) -> Recipe:
     )
 
 
-def simulated_part(recipe: Recipe, plan: Experiment, out: Path) -> tuple[dict[str, Row], NDArray[np.bool_], nn.Module]:
+def scenes_of(recipe: Recipe, plan: Experiment) -> dict[str, list[View]]:
+    """Simulate all scenes: those to train, to choose thresholds, to judge and to adapt with."""
+    seeds = {"train": 101, "tune": 102, "test": 103, "target": 104}
+    return {what: views(plan, recipe.bands, getattr(plan, what), seed) for what, seed in seeds.items()}
+
+
+def simulated_part(
+    recipe: Recipe, plan: Experiment, seen: Mapping[str, Sequence[View]], out: Path
+) -> tuple[dict[str, Row], nn.Module]:
     """Train, adapt and judge on simulated scenes.
 
     Returns:
-        The rows, which test scenes are relief, and the network without terrain.
+        The rows, and the network without terrain.
     """
-    want = recipe.bands
-    seen = {
-        what: views(plan, want, getattr(plan, what), seed)
-        for what, seed in (("train", 101), ("tune", 102), ("test", 103), ("target", 104))
-    }
     rows: dict[str, Row] = {}
     for name in seen["test"][0].processors:
         rows[name] = Row(name=name, cloud=np.array([view.processors[name] for view in seen["test"]]))
@@ -309,38 +321,76 @@ def simulated_part(recipe: Recipe, plan: Experiment, out: Path) -> tuple[dict[st
         if dem:
             name = "SPOT, adapted, the network with DEM, not given it"
             rows[name] = judged(name, adapted, bare(tune), bare(test))
-    return rows, np.array([view.relief for view in seen["test"]]), networks[False]
+    return rows, networks[False]
 
 
-def real_part(recipe: Recipe, plan: Experiment, data: Path, out: Path, start: nn.Module) -> dict[str, Row]:
-    """Train on Landsat-8 chips, with all bands and as SPOT, and judge by the Landsat-7 scene."""
+def real_part(
+    recipe: Recipe, plan: Experiment, archive: Sequence[View], data: Path, out: Path, start: nn.Module
+) -> dict[str, Row]:
+    """Go on with Landsat-8 chips beside the archive, with all bands and as SPOT, and judge by the Landsat-7 scene."""
     model = replace(recipe, model=replace(recipe.model, terrain=()))
     spot = load_sensor(TARGETS[1])
     others = {str(row.get("source")) for row in read_manifest(data / "train")} - {LANDSAT}
     landsat = read_chips(data / "train", model.bands, leave_out=tuple(others))
     (scene,) = (chip for chip in read_chips(data / "val", model.bands) if chip.source == LANDSAT_7)
-    real = replace(
-        model, data=DataPlan(real=1.0, on_real=0.0), optimise=replace(model.optimise, steps=plan.landsat_steps)
-    )
-    source = learnt(gently(real), out / "landsat" / "source", landsat, [], initial=start)
     matching = plan_adaptation(spec_of(model), spot)
     names = tuple(band.common_name for band in matching.used)
-    seen = out / "landsat" / "as-spot"
-    if not seen.exists():
-        transfer(data / "train", spot, seen)
-    as_spot = read_chips(seen, matching.used, leave_out=tuple(others))
+    folder = out / "landsat"
+    if not (folder / "as-spot").exists():
+        transfer(data / "train", spot, folder / "as-spot")
+    as_spot = read_chips(folder / "as-spot", matching.used, leave_out=tuple(others))
     scene_as_spot = replace(scene, stored=arrange(scene.stored, model.bands, matching.used))
-    matched = Adapted(source, matching).eval()
-    target = for_sensor(model, names, steps=plan.landsat_steps, real=1.0)
-    adapted = learnt(gently(target), out / "landsat" / "adapted", as_spot, [], initial=matched)
-    scratch = learnt(target, out / "landsat" / "scratch", as_spot, [])
+    share = DataPlan(real=plan.landsat, on_real=0.0)
+    first = replace(model, data=share, optimise=replace(model.optimise, steps=plan.landsat_steps))
+    target = for_sensor(model, names, steps=plan.landsat_steps, real=plan.landsat)
+    alone = for_sensor(model, names, steps=plan.landsat_steps, real=1.0)
+    old, new = bare(weak_chips(archive)), bare(weak_chips(archive, target=True))
+    source = crossed(gently(first), folder / "source", landsat, old, start)
+    matched = [(Adapted(network, matching).eval(), held) for network, held in source]
+    adapted = crossed(gently(target), folder / "adapted", as_spot, new, [network for network, _ in matched])
     ways = {
         "all five bands": (source, landsat, scene),
         "SPOT's bands, unadapted": (matched, as_spot, scene_as_spot),
         "SPOT's bands, adapted": (adapted, as_spot, scene_as_spot),
-        "SPOT's bands, from scratch": (scratch, as_spot, scene_as_spot),
+        "SPOT's bands, from scratch": (crossed(alone, folder / "scratch", as_spot, []), as_spot, scene_as_spot),
     }
-    return {name: judged(name, network, tune, parts_of(chip)) for name, (network, tune, chip) in ways.items()}
+    rows = {}
+    for name, (found, chips, judge) in ways.items():
+        threshold = best_threshold((network, chip) for network, held in found for chip in chips if chip.name in held)
+        rows[name] = scored(name, found[-1][0], threshold, parts_of(judge))
+    return rows
+
+
+def crossed(
+    recipe: Recipe,
+    folder: Path,
+    chips: Sequence[Chip],
+    archive: Sequence[Chip],
+    initial: nn.Module | list[nn.Module] | None = None,
+) -> list[tuple[nn.Module, frozenset[str]]]:
+    """Train a network for each fold of the chips, which it does not see, and one with all of them.
+
+    Args:
+        recipe: How.
+        folder: Where its logs and checkpoints go.
+        chips: Real chips.
+        archive: Simulated ones, which all see.
+        initial: First weights, of all or of each.
+
+    Returns:
+        Networks and the chips that they have not seen; the last has seen them all.
+    """
+    held = [*split(chips, FOLDS), frozenset[str]()]
+    begun = initial if isinstance(initial, list) else [initial] * len(held)
+    return [
+        (
+            learnt(
+                recipe, folder / str(number), [chip for chip in chips if chip.name not in names], archive, initial=first
+            ),
+            names,
+        )
+        for number, (names, first) in enumerate(zip(held, begun, strict=True))
+    ]
 
 
 def parts_of(chip: Chip) -> list[Chip]:
@@ -436,11 +486,13 @@ def main() -> None:
     plan = fill_plan(Experiment, tables.pop("experiment", {}), "experiment")
     recipe = recipe_of(tables)
     given.out.mkdir(parents=True, exist_ok=True)
-    rows, relief, network = simulated_part(recipe, plan, given.out)
+    seen = scenes_of(recipe, plan)
+    rows, network = simulated_part(recipe, plan, seen, given.out)
+    relief = np.array([view.relief for view in seen["test"]])
     figures: dict[str, Any] = {"experiment": asdict(plan), "seed": recipe.optimise.seed, **figures_of(rows, relief)}
     write(figures, given.out)
     if given.data is not None:
-        real = real_part(recipe, plan, given.data, given.out, network)
+        real = real_part(recipe, plan, seen["train"], given.data, given.out, network)
         figures["real"] = {
             name: {"cloud F2": figure(row.cloud), "shadow F2": figure(row.shadow)}  # type: ignore[arg-type]
             for name, row in real.items()

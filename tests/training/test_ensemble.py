@@ -21,6 +21,7 @@ from undercast.training.ensemble import (
     cloud_loss,
     draw_batch,
     is_ensemble,
+    pools_of_member,
     probability,
     read_ensemble,
     train_member,
@@ -76,6 +77,7 @@ def test_a_recipe_with_members_is_one_of_an_ensemble(tmp_path: Path) -> None:
         ("simulated = 2", "simulated = 2\nreal = 0.9\nground = 0.2", "shares, together at most 1, got 0.9, 0.2."),
         ("crop = 32", "crop = 96", "crop and [ensemble] sides must be multiples of 32 px up to"),
         ("steps = 4", "steps = 4\nsides = [32, 48]", "crop and [ensemble] sides must be multiples of 32 px up to"),
+        ("steps = 4", "steps = 4\nshare = 0.0", "share must be in (0, 1], got 0."),
         ("steps = 4", "steps = 4\nsides = [0.5]", "sides must be a list of whole numbers, got [0.5]."),
     ],
 )
@@ -127,6 +129,28 @@ def test_batches_of_several_sides_have_as_many_pixels(tiny: EnsembleRecipe, coar
     several = replace(tiny, ensemble=replace(tiny.ensemble, batch=4, sides=(32, 64)))
     shapes = {tuple(draw_batch(several, coarse_pools, np.random.default_rng(seed))[1].shape) for seed in range(8)}
     assert shapes == {(4, 32, 32), (1, 64, 64)}
+
+
+def test_every_member_learns_from_a_share_of_its_own_and_meets_every_source(
+    tiny: EnsembleRecipe, coarse_pools: CoarsePools
+) -> None:
+    (chip,) = coarse_pools.real[:1]
+    real = [
+        replace(chip, name=f"{place}.npz:{size}", source=place[0])
+        for place in ("a1", "a2", "a3", "a4", "b1")
+        for size in (2, 4)
+    ]
+    pools = replace(coarse_pools, real=real, simulated=[replace(chip, name=f"1:{number}") for number in range(40)])
+    plan = replace(tiny.ensemble, share=0.5)
+    first, second, again = (pools_of_member(pools, plan, number) for number in (0, 1, 0))
+    for seen in (first, second):
+        files = {one.name.split(":")[0] for one in seen.real}
+        assert ("b1.npz" in files, len(files), len(seen.real)) == (True, 3, 6)
+        assert 5 < len(seen.simulated) < 35
+        assert seen.validation is pools.validation
+    assert [one.name for one in first.simulated] == [one.name for one in again.simulated]
+    assert [one.name for one in first.simulated] != [one.name for one in second.simulated]
+    assert pools_of_member(pools, tiny.ensemble, 0) is pools
 
 
 def test_the_loss_is_of_certain_pixels_alone() -> None:

@@ -221,7 +221,7 @@ def pools_of_member(pools: CoarsePools, plan: EnsemblePlan, number: int) -> Coar
         kept.update(rng.choice(files, max(1, round(plan.share * len(files))), replace=False))
 
     def some(chips: list[Chip]) -> list[Chip]:
-        return [chip for chip in chips if rng.random() < plan.share]
+        return [chip for chip in chips if rng.random() < plan.share] or chips
 
     real = [chip for chip in pools.real if file_of(chip) in kept]
     return replace(pools, real=real, on_real=some(pools.on_real), simulated=some(pools.simulated))
