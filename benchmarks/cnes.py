@@ -86,7 +86,9 @@ class Experiment:
     scratch_steps: int
     """Steps from random weights on the target's scenes alone."""
     landsat_steps: int
-    """Steps with Landsat-8 chips."""
+    """Steps with Landsat-8 chips, and of a network from random weights on them alone."""
+    landsat_adapted_steps: int
+    """Steps with these chips as SPOT would see them."""
     landsat: float
     """Share of these chips in a batch; the rest is the archive."""
     workers: int = 2
@@ -342,10 +344,11 @@ def real_part(
     scene_as_spot = replace(scene, stored=arrange(scene.stored, model.bands, matching.used))
     share = DataPlan(real=plan.landsat, on_real=0.0)
     first = replace(model, data=share, optimise=replace(model.optimise, steps=plan.landsat_steps))
-    target = for_sensor(model, names, steps=plan.landsat_steps, real=plan.landsat)
+    target = for_sensor(model, names, steps=plan.landsat_adapted_steps, real=plan.landsat)
     alone = for_sensor(model, names, steps=plan.landsat_steps, real=1.0)
     old, new = bare(weak_chips(archive)), bare(weak_chips(archive, target=True))
-    source = crossed(gently(first), folder / "source", landsat, old, start)
+    # From simulated scenes to real ones is further than from one sensor to the next: nothing is spared at first.
+    source = crossed(first, folder / "source", landsat, old, start)
     matched = [(Adapted(network, matching).eval(), held) for network, held in source]
     adapted = crossed(gently(target), folder / "adapted", as_spot, new, [network for network, _ in matched])
     ways = {

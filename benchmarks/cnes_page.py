@@ -185,9 +185,12 @@ The slides' figures are of real scenes: only the differences can be compared.
 
 - The simulated DEM is exact and its shading is that of the image; real ones are coarser, shifted and older than the
   scene.
+- The simulated clouds know nothing of the relief, as real ones do (fog in valleys, clouds at crests): a DEM tells here
+  how the ground is lit, and no more.
 - Labels err as we assume that processors do: the rates stand beside the constants and are not measured on any archive.
 - The networks are small and learn for minutes; figures of the models that ship stand in their cards.
-- The intervals are over scenes. Another seed gives other weights; that spread is not in them.
+- The intervals are over scenes. Another seed gives other weights; that spread is not in them, and is about half a point
+  on relief ([experiments](experiments.md), "What a DEM tells").
 """
 
 
@@ -196,12 +199,14 @@ def _real(figures: Mapping[str, Any]) -> str:
         return ""
     rows = table("Landsat-7 scene", figures["real"])
     steps, share = figures["experiment"]["landsat_steps"], 100 * figures["experiment"]["landsat"]
+    adapted = figures["experiment"]["landsat_adapted_steps"]
     return f"""
 ## Real data
 
 The network of bands alone goes on with the Landsat-8 Biome chips ({share:g} % of each batch, {steps} steps; the rest
 are the simulated scenes) and is adapted to SPOT's bands with the same chips as SPOT would see them (`undercast
-simulate --from`); the Landsat-7 scene judges. Its intervals are over 16 parts of one scene and say nothing of others.
+simulate --from`, {adapted} steps); the Landsat-7 scene judges. Its intervals are over 16 parts of one scene and say
+nothing of others.
 Thresholds are the best for F2 on the chips, each judged by a network that has not seen it (four folds).
 
 {rows}
