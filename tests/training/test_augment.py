@@ -87,6 +87,18 @@ def test_a_hole_takes_pixels_and_labels_in_every_band() -> None:
     assert taken > 0
 
 
+def test_a_detector_that_saturates_takes_the_tops_of_clouds_and_leaves_ground_and_gaps() -> None:
+    flat = 0
+    for seed in range(20):
+        image, _ = augment(chip(), NAMES, replace(STILL, saturation=1.0), np.random.default_rng(seed), all_bands=True)
+        as_it_is, _ = augment(chip(), NAMES, STILL, np.random.default_rng(seed), all_bands=True)
+        assert (image[image != ABSENT] > 0).all()
+        assert np.isclose(image[image != ABSENT].min(), as_it_is[as_it_is != ABSENT].min(), atol=0.1)
+        flat += int((image.reshape(len(NAMES), -1).max(axis=1) < 0.8).sum())
+    # Every band has one level of its own, most of them below the brightest of the clouds (.9).
+    assert flat > 20 * len(NAMES) / 2
+
+
 def test_the_chip_itself_is_not_changed() -> None:
     drawn = chip(32)
     before = drawn.stored.copy(), drawn.possible.copy()

@@ -16,7 +16,7 @@ from undercast.models.package import find_package, read_package
 from undercast.models.trust.weights import verified_bytes
 from undercast.training.export import to_onnx
 from undercast.training.networks import build
-from undercast.training.restore import _stored, folded, restore
+from undercast.training.restore import _stored, folded, normalised, restore
 
 
 def test_the_restored_embedded_model_ranks_classes_as_the_package_does() -> None:
@@ -44,6 +44,22 @@ def test_folding_batch_normalisation_changes_no_answer() -> None:
         wanted = network(image).numpy()
         np.testing.assert_allclose(folded(network)(image).numpy(), wanted, atol=1e-5)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
+def test_a_network_with_new_normalisation_says_the_same_and_normalises_what_it_sees() -> None:
+    network = restore(read_package(find_package("embedded"))).eval()
+    image = torch.rand((2, 7, 64, 64), generator=torch.Generator().manual_seed(0)) * 0.7
+    with torch.no_grad():
+        wanted = network(image).numpy()
+        again = normalised(network, [image])
+        np.testing.assert_allclose(again(image).numpy(), wanted, atol=2e-3)
+    layers = [module for module in again.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(layers) == sum(
+        isinstance(module, nn.BatchNorm2d) for module in build("spectral-spatial", bands=7, classes=4).modules()
+    )
+    # In training mode each normalises by what it sees, which is what it has been told: the answer stays.
+    with torch.no_grad():
+        np.testing.assert_allclose(again.train()(image).numpy(), wanted, atol=2e-2)
 
 
 def test_an_architecture_that_is_not_known_and_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -44,6 +45,21 @@ OUTLINE_SLOPE = (2.9, 3.9)
 WISP_PX = (0.4, 2.0)
 """Range of the softness of a cloud's edge, as the standard deviation of a Gaussian in pixels (assumption)."""
 
+HILLS_M = 30.0
+"""Standard deviation of the ground's height from which clouds gather over crests and fog in valleys (assumption)."""
+OVER_CRESTS: tuple[CloudKind, ...] = ("cumulus", "popcorn", "broken")
+"""Kinds that rise from crests and slopes."""
+OVER_CRESTS_CHANCE = 0.5
+"""Share of such layers that lie where the ground is high (assumption)."""
+VALLEY_FOG_CHANCE = 0.15
+"""Share of scenes among hills with fog in their valleys, beside what else there is (assumption)."""
+FILLED_CHANCE = 0.7
+"""Share of the fogs among hills that fill all low ground; the others do in places (assumption)."""
+FOG_GROWS = 1.5
+"""How many times its optical thickness fog can reach over the lowest ground (assumption)."""
+UNEVEN_TOP = 0.15
+"""Standard deviation of a layer's top over its depth, where it meets the ground (assumption)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CloudLayer:
@@ -54,7 +70,7 @@ class CloudLayer:
     optical_thickness: Float32
     """At visible wavelengths, 0 where there is no cloud, ``(y, x)``, periodic."""
     base_m: float
-    """Height of the base above ground."""
+    """Height of the base above the height that the ground's elevation is counted from."""
     depth_m: float
     """Height of the top above the base, where the cloud is thickest."""
     ice: bool
@@ -85,6 +101,49 @@ def draw_layer(rng: np.random.Generator, size: int, kind: CloudKind) -> CloudLay
         depth_m=rng.uniform(*DEPTH_M[kind]),
         ice=high or (base > 3500.0 and rng.random() < 0.5) or rng.random() < 0.06,
     )
+
+
+def over_relief(layers: Sequence[CloudLayer], elevation: Float32, rng: np.random.Generator) -> tuple[CloudLayer, ...]:
+    """Let clouds meet the ground: ridges stand out of low clouds, fog fills valleys, heaps of cloud rise from crests.
+
+    Bases are heights above low ground, where they are observed from.
+
+    Args:
+        layers: Clouds as drawn over flat ground.
+        elevation: Height of the ground in metres, ``(y, x)``, periodic.
+        rng: Source of randomness.
+    """
+    low = float(np.quantile(elevation, 0.05))
+    hills = float(elevation.std()) >= HILLS_M
+    if hills and rng.random() < VALLEY_FOG_CHANCE:
+        layers = (draw_layer(rng, len(elevation), "fog"), *layers)
+    return tuple(
+        _over_relief(replace(layer, base_m=low + layer.base_m), elevation, rng, hills=hills) for layer in layers
+    )
+
+
+def _over_relief(layer: CloudLayer, elevation: Float32, rng: np.random.Generator, *, hills: bool) -> CloudLayer:
+    thickness = layer.optical_thickness
+    top = layer.base_m + layer.depth_m * (1 + np.float32(UNEVEN_TOP) * fractal(rng, len(elevation), 3.0))
+    if layer.kind == "fog":
+        if hills:
+            thickness = _aligned(thickness, -elevation)
+            if rng.random() < FILLED_CHANCE:
+                thickness = np.full_like(thickness, thickness.max())
+        column = np.clip((top - elevation) / layer.depth_m, 0, FOG_GROWS)
+    else:
+        if hills and layer.kind in OVER_CRESTS and rng.random() < OVER_CRESTS_CHANCE:
+            thickness = _aligned(thickness, elevation)
+        column = np.clip((top - np.maximum(elevation, layer.base_m)) / layer.depth_m, 0, 1)
+        column = np.where(elevation > layer.base_m, column, np.float32(1))
+    return replace(layer, optical_thickness=np.asarray(thickness * column, np.float32))
+
+
+def _aligned(field: Float32, to: Float32) -> Float32:
+    """Move a periodic field to where it goes along best with another."""
+    together = np.fft.irfft2(np.fft.rfft2(to) * np.conj(np.fft.rfft2(field)), s=field.shape)
+    rows, cols = np.unravel_index(int(together.argmax()), together.shape)
+    return np.roll(field, (int(rows), int(cols)), axis=(0, 1))
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:

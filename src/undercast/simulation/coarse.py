@@ -15,7 +15,7 @@ from undercast.bands import Band, match_bands
 from undercast.errors import BandError
 from undercast.sensors import Optics, Sensor
 from undercast.simulation.scenes import BIT_CLEAR, BIT_SHADOW, BIT_THICK, BIT_THIN, Simulated, simulate
-from undercast.simulation.sensor import observe, point_spread
+from undercast.simulation.sensor import observe, point_spread, wavelengths
 from undercast.types import Bool, Float32, ProductLevel, UInt8
 
 SPECTRAL_WEIGHTS: dict[str, dict[str, float]] = {"blue": {"coastal": 0.24916137667938665, "blue": 0.7508386233206134}}
@@ -111,7 +111,9 @@ def simulate_coarse(
     fine = simulate(replace(sensor, optics=SHARP), size=FINE * size, seed=rng, gsd=gsd / FINE, level=level)
     seen = seen_by(sensor, fine.reflectance, sensor.bands, FINE)
     missing = ~np.isfinite(seen).all(axis=0)
-    noisy = observe(np.nan_to_num(seen, nan=0.0), replace(sensor.optics, psf_sigma_px=0.0), rng)
+    noisy = observe(
+        np.nan_to_num(seen, nan=0.0), replace(sensor.optics, psf_sigma_px=0.0), rng, wavelengths=wavelengths(sensor)
+    )
     noisy[:, missing] = np.nan
     possible = coarse_sets(fine.possible, FINE)
     possible[missing] = 0

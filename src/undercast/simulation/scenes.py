@@ -13,7 +13,7 @@ from undercast.grids import Grid
 from undercast.scene import Scene, SunAngles, scene_from_array
 from undercast.sensors import Sensor
 from undercast.simulation.atmosphere import Lit, View, draw_air, light, path_reflectance, transmission
-from undercast.simulation.clouds import CloudLayer, draw_clouds
+from undercast.simulation.clouds import CloudLayer, draw_clouds, over_relief
 from undercast.simulation.fields import blur, cover, fractal
 from undercast.simulation.sensor import gaps, observe, wavelengths
 from undercast.simulation.surface import draw_surface
@@ -154,14 +154,18 @@ def simulate(
         elevation = np.zeros((size, size), np.float32)
     smoke = _smoke(rng, size) if rng.random() < SMOKE_CHANCE else np.zeros((size, size), np.float32)
     ground = _through_smoke(ground, smoke, view, rng)
-    lit = light(ground, path, draw_clouds(rng, size), view, rng, elevation=elevation if elevation.any() else None)
+    layers = draw_clouds(rng, size)
+    hilly = bool(elevation.any())
+    if hilly:
+        layers = over_relief(layers, elevation, rng.spawn(1)[0])
+    lit = light(ground, path, layers, view, rng, elevation=elevation if hilly else None)
     possible = label(lit)
     possible = np.where((smoke > DENSE_SMOKE) & (possible & BIT_CLEAR > 0), np.uint8(0), possible)
     possible = as_annotated(possible, outline_px=rng.uniform(*OUTLINE_PX))
     if background is not None and background.clear is not None:
         unknown = ~background.clear & (lit.optical_thickness < THICK)
         possible = np.where(unknown, np.uint8(0), possible)
-    reflectance = observe(lit.reflectance, sensor.optics, rng)
+    reflectance = observe(lit.reflectance, sensor.optics, rng, wavelengths=view.wavelengths)
     if rng.random() < GAPS_CHANCE:
         missing = gaps(size, rng)
         reflectance[:, missing] = np.nan

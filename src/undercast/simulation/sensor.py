@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from undercast.sensors import Optics, Sensor
 from undercast.simulation.fields import blur, shift
 from undercast.types import Bool, Float32
 
-EARLY_SATURATION = (0.45, 1.0)
-"""Range of reflectance at which a band of a high-gain detector saturates (assumption, after Landsat-7's high gain)."""
-EARLY_CHANCE = 0.12
-"""Share of scenes seen with a high gain."""
+EARLY_CHANCE, EARLY_CHANCE_OF_8_BITS = 0.12, 0.5
+"""Share of scenes that a detector of high gain sees, whose bright clouds saturate, and that share where it has 8 bits,
+which leave no room between noise and range (assumption)."""
+EARLY_SATURATION = ((0.30, 0.52), (0.43, 0.77))
+"""Lowest and highest reflectance at which a band of such a detector saturates under an overhead sun, up to and from
+``EARLY_FROM_UM``: those of Landsat-7 at high and at low gain (radiances and solar irradiances of Chander, Markham and
+Helder 2009)."""
+EARLY_FROM_UM = 0.7
+"""Wavelength from which ground is bright, and gains are lower, in micrometres."""
+EARLY_SUN = (15.0, 65.0)
+"""Range of the sun's zenith, in degrees: the lower it stands, the brighter is what saturates."""
 STRIPE_CHANCE = 0.06
 """Share of scenes whose detectors differ from column to column."""
 STRIPES = (0.002, 0.02)
@@ -20,17 +29,20 @@ COMPRESSION_CHANCE = 0.1
 """Share of scenes that were compressed with loss."""
 COMPRESSION = (0.001, 0.008)
 """Range of the faintest detail that is kept, in reflectance (assumption)."""
+FEW_BITS = 8
+"""Bits of the detectors of Landsat-4 to 7 and SPOT-1 to 5."""
 SATURATION = 1.6
-"""Reflectance at which a well-set detector saturates (assumed; Landsat-7's high gain saturates far lower)."""
+"""Reflectance at which a well-set detector saturates (assumed)."""
 
 
-def observe(reflectance: Float32, optics: Optics, rng: np.random.Generator) -> Float32:
+def observe(reflectance: Float32, optics: Optics, rng: np.random.Generator, *, wavelengths: Sequence[float]) -> Float32:
     """Look at a reflectance image through a sensor.
 
     Args:
         reflectance: ``(band, y, x)``, unitless.
         optics: Blur, noise and quantisation.
         rng: Source of randomness.
+        wavelengths: Centres of the bands, in micrometres.
     """
     seen = point_spread(reflectance, optics)
     if rng.random() < 0.4:
@@ -43,9 +55,20 @@ def observe(reflectance: Float32, optics: Optics, rng: np.random.Generator) -> F
         noisy *= 1 + rng.normal(0, rng.uniform(*STRIPES), (len(seen), 1, seen.shape[-1])).astype(np.float32)
     if rng.random() < COMPRESSION_CHANCE:
         noisy = _compress(noisy, rng.uniform(*COMPRESSION))
-    top = rng.uniform(*EARLY_SATURATION, (len(seen), 1, 1)) if rng.random() < EARLY_CHANCE else SATURATION
+    early = EARLY_CHANCE if optics.bits > FEW_BITS else EARLY_CHANCE_OF_8_BITS
+    top = early_saturation(wavelengths, rng)[:, None, None] if rng.random() < early else SATURATION
     step = np.float32(1.5 / 2**optics.bits)
     return np.round(np.minimum(noisy, top) / step).astype(np.float32) * step
+
+
+def early_saturation(wavelengths: Sequence[float], rng: np.random.Generator) -> Float32:
+    """Draw the reflectance at which each band of a detector of high gain saturates, ``(band,)``."""
+    sun = 1 / np.cos(np.radians(rng.uniform(*EARLY_SUN)))
+    (short_low, short_high), (long_low, long_high) = EARLY_SATURATION
+    long = np.asarray(wavelengths) >= EARLY_FROM_UM
+    return np.asarray(
+        sun * rng.uniform(np.where(long, long_low, short_low), np.where(long, long_high, short_high)), np.float32
+    )
 
 
 def point_spread(reflectance: Float32, optics: Optics, *, factor: float = 1.0) -> Float32:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from undercast.classes import THICK_CLOUD, THIN_CLOUD
@@ -22,10 +23,11 @@ from undercast.models.publish.write import PackageDetails, write_package
 from undercast.sensors import Sensor, load_sensor
 from undercast.simulation.coarse import SHARP, seen_by
 from undercast.simulation.scenes import Simulated, simulate
-from undercast.simulation.sensor import observe
+from undercast.simulation.sensor import observe, wavelengths
 from undercast.training import calibration
 from undercast.training.adaptation import AdaptationPlan, Adapted, plan_adaptation
 from undercast.training.adaptation_card import SEEN_FIRST, card_of, described
+from undercast.training.augment import augment
 from undercast.training.bank import BankPlan, ground_of, make_bank, terrain_of
 from undercast.training.calibration import Calibrated
 from undercast.training.chips import STORED_NODATA, Chip, arrange, to_stored
@@ -34,11 +36,11 @@ from undercast.training.folds import only, split, without
 from undercast.training.loop import MADE_FROM, Pools, make_pools, train
 from undercast.training.operating_point import TRUSTED, Judge, chip_probabilities, choose_presets, f_beta
 from undercast.training.recipe import DataPlan, ModelPlan, OptimisePlan, Recipe
-from undercast.training.restore import restore
+from undercast.training.restore import normalised, restore
 from undercast.types import TERRAIN_LAYERS
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 JUDGED_PX = 192
 """Side of the scenes that judge, in pixels."""
@@ -49,6 +51,8 @@ WITH_DEM = "adapted_with_dem"
 FINEST, COARSEST = 10.0, 60.0
 """Range of the ground sample distance of these scenes, in metres."""
 
+SEEN = 12
+"""Batches over which the mean and spread of features are taken before training."""
 HELD = 4
 """One of so many real scenes with clouds is not trained on but calibrated on."""
 
@@ -149,6 +153,7 @@ def adapt(
     work = out.with_name(f"{out.name}.work")
     network: nn.Module = matched
     if how.steps:
+        normalised(matched, _drawn(recipe, [*pools.real, *pools.on_real, *pools.simulated]))
         network = train(
             recipe, pools, work, progress=lambda done, total: tell("training", done, total), initial=matched
         ).network
@@ -257,6 +262,18 @@ def _pools(recipe: Recipe, data: Path | None, plan: AdaptationPlan, how: AdaptOp
     return replace(pools, real=real, on_real=on_real, hashes=met)
 
 
+def _drawn(recipe: Recipe, chips: Sequence[Chip]) -> list[Tensor]:
+    """Draw batches of what the network sees in training."""
+    rng = np.random.default_rng(recipe.optimise.seed)
+    names, terrain = recipe.model.bands, recipe.model.terrain
+
+    def image() -> Tensor:
+        chip = chips[int(rng.integers(len(chips)))]
+        return torch.from_numpy(augment(chip, names, recipe.augment, rng, all_bands=True, terrain=terrain)[0])
+
+    return [torch.stack([image() for _ in range(recipe.optimise.batch)]) for _ in range(SEEN)]
+
+
 def _hold_out(pools: Pools) -> tuple[Pools, list[Chip]]:
     """Leave every ``HELD``-th real scene with trusted clouds out of training, for calibration and operating points.
 
@@ -314,7 +331,7 @@ def _chip(scene: Simulated, sensor: Sensor, want: Sequence[Any], number: int, rn
         msg = f"{sensor.id} cannot be judged on scenes of {scene.sensor.id}: {error}"
         raise BandError(msg) from error
     missing = np.isnan(seen)
-    noisy = observe(np.nan_to_num(seen, nan=0.0), sensor.optics, rng)
+    noisy = observe(np.nan_to_num(seen, nan=0.0), sensor.optics, rng, wavelengths=wavelengths(sensor))
     noisy[missing] = np.nan
     return Chip(
         name=f"judge:{number}",

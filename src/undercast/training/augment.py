@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from undercast.bands import band_from_name
 from undercast.classes import CLEAR
 from undercast.simulation.fields import blur
+from undercast.simulation.sensor import early_saturation
 from undercast.training.chips import STORED_NODATA, STORED_SCALE, Chip
 from undercast.types import TERRAIN_LAYERS, Float32, UInt8
 
@@ -56,6 +57,8 @@ class AugmentPlan:
     air: float = 0.02
     """Standard deviation of what the air adds or a correction takes away at 0.48 um, in reflectance; it falls with the
     cube of the wavelength (assumption)."""
+    saturation: float = 0.0
+    """Share of the chips that a detector of few bits and high gain sees: bright clouds saturate."""
     holes: float = 0.12
     """Chance of an area without data."""
     without_terrain: float = 0.5
@@ -95,6 +98,8 @@ def augment(
         values += np.float32(rng.normal(0, plan.air)) * _air_colour(tuple(names))
     if rng.random() < 0.3:
         values += rng.normal(0, rng.uniform(0, 0.01), values.shape).astype(np.float32)
+    if plan.saturation and rng.random() < plan.saturation:
+        values = np.minimum(values, _full(tuple(names), rng))
     values[missing] = ABSENT
     if not all_bands:
         values[~_kept(names, rng)] = ABSENT
@@ -171,6 +176,11 @@ def paste(
     if layers is not None:
         pasted[layers:] = below[layers:]
     return pasted, np.where(region, sets, possible)
+
+
+def _full(names: tuple[str, ...], rng: np.random.Generator) -> Float32:
+    """Draw the reflectance at which each band saturates, ``(band, 1, 1)``; the cirrus band is dark."""
+    return early_saturation([band_from_name(name).center_wavelength for name in names], rng)[:, None, None]
 
 
 @cache

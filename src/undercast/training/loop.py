@@ -311,7 +311,9 @@ def validate(network: nn.Module, chips: Sequence[Chip], recipe: Recipe, device: 
     """Score a network on chips: F1 of cloud and of cloud shadow over the pixels whose class is certain."""
     network.eval()
     counts = np.zeros((2, 3))
-    plan = replace(recipe.augment, gain=0.0, band_gain=0.0, offset=0.0, holes=0.0, smallest=1.0, largest=1.0)
+    plan = replace(
+        recipe.augment, gain=0.0, band_gain=0.0, offset=0.0, saturation=0.0, holes=0.0, smallest=1.0, largest=1.0
+    )
     for index, chip in enumerate(chips):
         rng = np.random.default_rng(index)
         image, sets = augment(

@@ -27,7 +27,7 @@ from undercast.evaluation.manifest import (
 from undercast.sensors import Sensor
 from undercast.simulation.coarse import UNKNOWN, seen_by, shares
 from undercast.simulation.files import place
-from undercast.simulation.sensor import observe
+from undercast.simulation.sensor import observe, wavelengths
 from undercast.types import Float32, UInt8
 from undercast.weak_labels.chip_format import MANIFEST, STORED_NODATA, STORED_SCALE, chip_arrays
 from undercast.writers.staging import publish, staging
@@ -121,7 +121,7 @@ def as_seen(
     missing_pixels = np.isnan(seen).any(axis=0)
     # A coarser pixel has its point spread already.
     optics = sensor.optics if factor == 1 else replace(sensor.optics, psf_sigma_px=0.0)
-    noisy = observe(np.nan_to_num(seen, nan=0.0), optics, rng)
+    noisy = observe(np.nan_to_num(seen, nan=0.0), optics, rng, wavelengths=wavelengths(sensor))
     noisy[:, missing_pixels] = np.nan
     return noisy
 
