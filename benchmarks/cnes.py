@@ -31,7 +31,7 @@ from undercast.evaluation.intervals import IntervalOptions, interval, resamples
 from undercast.sensors import load_sensor
 from undercast.simulation.coarse import SHARP
 from undercast.simulation.scenes import Simulated, simulate
-from undercast.simulation.sensor import observe
+from undercast.simulation.sensor import observe, wavelengths
 from undercast.training.adaptation import Adapted, plan_adaptation
 from undercast.training.bank import terrain_of
 from undercast.training.chips import Chip, arrange, read_chips, read_manifest, to_stored
@@ -51,8 +51,8 @@ log = logging.getLogger("cnes")
 
 SOURCE, TARGETS = "sentinel-2a-msi", ("spot-4-hrvir", "spot-5-hrg")
 LANDSAT, LANDSAT_7 = "l8biome_lkpeng", "ukis_csmask"
-RELIEF = 0.1
-"""Mean slope from which a scene counts as relief, rise over run: 6 degrees."""
+RELIEF, STEEP = 0.16, 0.3
+"""Mean slopes from which a scene counts as relief, and as steep, rise over run: FAO's hilly and steep land."""
 TRIED = np.arange(0.01, 0.71, 0.01)
 """Thresholds that are tried: what learnt from processors' masks puts the thinnest clouds low."""
 FOLDS = 4
@@ -70,7 +70,7 @@ class Experiment:
     size: int
     """Their side, in pixels."""
     train: int
-    """Sentinel-2 scenes with processors' masks; a third of these and of the others are relief."""
+    """Sentinel-2 scenes with processors' masks; half of these and of the others are relief."""
     tune: int
     """Scenes that thresholds are chosen on."""
     test: int
@@ -107,8 +107,13 @@ class View:
     """Possible sets of the processors."""
     processors: Mapping[str, NDArray[np.int64]]
     """Processor -> hits, false and missed cloud pixels of its mask."""
-    relief: bool
-    """Whether it counts as relief."""
+    slope: float
+    """Mean slope of its ground, rise over run."""
+
+    @property
+    def relief(self) -> bool:
+        """Whether it counts as relief."""
+        return self.slope >= RELIEF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,25 +144,29 @@ def make_view(number: int, *, plan: Experiment, want: tuple[Band, ...], seed: in
     chip = partial(Chip, name=f"{seed}:{number}", source="simulated", possible=made.possible, terrain=terrain)
     return View(
         source=chip(stored=arrange(_observed(seen, first.optics, rng), bands, want)),
-        target=chip(stored=_observed(replace(made, reflectance=made.reflectance[len(bands) :]), second.optics, rng)),
+        target=chip(
+            stored=_observed(
+                replace(made, reflectance=made.reflectance[len(bands) :], sensor=second), second.optics, rng
+            )
+        ),
         weak=weak_sets(seen, np.random.default_rng((seed, number, 3))),
         processors={name: confusion(mask, made.possible) for name, mask in processors.items()},
-        relief=bool(np.nanmean(terrain[1].astype(np.float32)) >= RELIEF),
+        slope=float(np.nanmean(terrain[1].astype(np.float32))),
     )
 
 
 def _observed(made: Simulated, optics: Any, rng: np.random.Generator) -> NDArray[np.int16]:
     missing = np.isnan(made.reflectance).any(axis=0)
-    noisy = observe(np.nan_to_num(made.reflectance), optics, rng)
+    noisy = observe(np.nan_to_num(made.reflectance), optics, rng, wavelengths=wavelengths(made.sensor))
     noisy[:, missing] = np.nan
     return to_stored(noisy)
 
 
 def views(plan: Experiment, want: tuple[Band, ...], count: int, seed: int) -> list[View]:
-    """Draw scenes until a third of them are relief and the others are not."""
+    """Draw scenes until half of them are relief and the others are not."""
     make = partial(make_view, plan=plan, want=want, seed=seed)
     kept: dict[bool, list[View]] = {True: [], False: []}
-    wanted = {True: count // 3, False: count - count // 3}
+    wanted = {True: count // 2, False: count - count // 2}
     with ProcessPoolExecutor(plan.workers) as pool:
         first = 0
         while any(len(kept[relief]) < wanted[relief] for relief in kept):
@@ -439,9 +448,9 @@ def differences() -> dict[str, tuple[str, str]]:
     }
 
 
-def figures_of(rows: Mapping[str, Row], relief: NDArray[np.bool_]) -> dict[str, Any]:
-    """Give all figures of the simulated part."""
-    strata = {"all": np.ones_like(relief), "relief": relief, "flat": ~relief}
+def figures_of(rows: Mapping[str, Row], slope: NDArray[np.float64]) -> dict[str, Any]:
+    """Give all figures of the simulated part, by the mean slope of the scenes."""
+    strata = {"all": slope >= 0, "relief": slope >= RELIEF, "steep": slope >= STEEP, "flat": slope < RELIEF}
     return {
         "scenes": {name: int(inside.sum()) for name, inside in strata.items()},
         "cloud_f2": {
@@ -491,8 +500,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     seen = scenes_of(recipe, plan)
     rows, network = simulated_part(recipe, plan, seen, given.out)
-    relief = np.array([view.relief for view in seen["test"]])
-    figures: dict[str, Any] = {"experiment": asdict(plan), "seed": recipe.optimise.seed, **figures_of(rows, relief)}
+    slope = np.array([view.slope for view in seen["test"]])
+    figures: dict[str, Any] = {"experiment": asdict(plan), "seed": recipe.optimise.seed, **figures_of(rows, slope)}
     write(figures, given.out)
     if given.data is not None:
         real = real_part(recipe, plan, seen["train"], given.data, given.out, network)

@@ -137,8 +137,9 @@ and thin cloud together), with 95 % intervals over scenes; written by `make expe
 ## What was done
 
 1. {size["train"]} scenes of {size["size"]} px a side at {size["gsd"]:g} m are simulated, as Sentinel-2 sees them in
-   blue, green, red, near and short-wave infrared, with the elevation of their ground. A third is relief: a mean slope
-   of 6 degrees or more.
+   blue, green, red, near and short-wave infrared, with the elevation of their ground. Half are relief: a mean slope
+   of 16 % (9 degrees) or more, hilly and steep land in FAO's classes; "steep" are those of 30 % or more. Clouds meet
+   the ground: ridges stand out of low ones, fog fills valleys, half of the cumulus lies over crests.
 2. Their labels are not the truth but what MAJA and Fmask would have said: thinnest clouds missed, cloud over snow
    called snow, bright ground called cloud, dark slopes called shadow, masks widened or made of 240 m blocks
    (`training/processor_like.py`). Both are read as [weak labels](how-to/weak-labels.md): known failings stay open,
@@ -150,8 +151,9 @@ and thin cloud together), with 95 % intervals over scenes; written by `make expe
    {size["target"]} SPOT scenes with references ({100 * size["references"]:g} % of each batch) and on the Sentinel-2
    scenes as SPOT would see them, with the processors' labels. Beside it: no adaptation, and a network from random
    weights on the {size["target"]} scenes alone ({size["scratch_steps"]} steps).
-5. {scenes["all"]} other scenes judge ({scenes["relief"]} relief), with exact references; each scene is seen by both
-   sensors. Thresholds are the best for F2 on {size["tune"]} further ones, of 0.01 to 0.70 in steps of 0.01.
+5. {scenes["all"]} other scenes judge ({scenes["relief"]} relief, of these {scenes["steep"]} steep), with exact
+   references; each scene is seen by both sensors. Thresholds are the best for F2 on {size["tune"]} further ones, of
+   0.01 to 0.70 in steps of 0.01.
 
 ## The four numbers
 
@@ -185,8 +187,7 @@ The slides' figures are of real scenes: only the differences can be compared.
 
 - The simulated DEM is exact and its shading is that of the image; real ones are coarser, shifted and older than the
   scene.
-- The simulated clouds know nothing of the relief, as real ones do (fog in valleys, clouds at crests): a DEM tells here
-  how the ground is lit, and no more.
+- How often fog fills a valley (15 % of the scenes among hills) and cumulus lies over crests is assumed, not measured.
 - Labels err as we assume that processors do: the rates stand beside the constants and are not measured on any archive.
 - The networks are small and learn for minutes; figures of the models that ship stand in their cards.
 - The intervals are over scenes. Another seed gives other weights; that spread is not in them, and is about half a point

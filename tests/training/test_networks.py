@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from undercast.errors import UsageError
 from undercast.training.calibration import Calibrated, Calibration
 from undercast.training.networks import ARCHITECTURES, WithProbabilities, build, check_architecture
-from undercast.training.spectral_spatial import DARKEST, LightSeen, logarithm
+from undercast.training.spectral_spatial import DARKEST, GroundSeen, logarithm
 
 TELLING = ("spectral-spatial-small", "spectral-spatial-light")
 """Those that tell themselves which bands are absent, and take terrain."""
@@ -106,22 +106,24 @@ def test_a_new_terrain_branch_changes_nothing_and_a_trained_one_tells_absence_by
 
 def test_the_sun_on_slopes_shows_on_ground_and_not_through_cloud() -> None:
     torch.manual_seed(0)
-    cosine = torch.rand(1, 1, 64, 64)
-    ground = torch.log(cosine + 0.1).expand(-1, 2, -1, -1) * 0.5 - 1.0
+    light = torch.log(torch.rand(1, 1, 64, 64) + 0.1)
+    ground = light.expand(-1, 2, -1, -1) * 0.5 - 1.0
     ground = torch.where(torch.arange(64) < 32, ground, torch.rand(1, 2, 64, 64))
-    seen = LightSeen((7, 15))
-    found = seen(cosine, ground, torch.ones(1, 1, 64, 64))
-    assert found.shape[1] == seen.features(2) == 10
-    correlation, slope = found[:, :2], found[:, 2:4]
+    seen = GroundSeen((7, 15))
+    found = seen(light, ground, torch.ones(1, 1, 64, 64))
+    assert found.shape[1] == seen.features(2) == 16
+    correlation, slope, level = found[:, :2], found[:, 2:4], found[:, 4:6]
     assert correlation[..., 8:-8, 8:24].min() > 0.95
     assert slope[..., 8:-8, 8:24].sub(0.5).abs().max() < 0.05
+    # What is left is nearly the same everywhere, as if the ground were level.
+    assert level[..., 8:-8, 8:24].std() < 0.2 * ground[..., 8:-8, 8:24].std()
     assert correlation[..., 8:-8, 40:-8].mean().abs() < 0.1
 
 
 def test_where_terrain_or_image_are_not_known_the_light_says_nothing() -> None:
-    cosine, ground = torch.rand(1, 1, 32, 32), torch.rand(1, 2, 32, 32)
+    light, ground = torch.rand(1, 1, 32, 32), torch.rand(1, 2, 32, 32)
     known = torch.zeros(1, 1, 32, 32)
-    correlation = LightSeen((7,))(cosine, ground, known)[:, :4]
+    correlation = GroundSeen((7,))(light, ground, known)[:, :4]
     assert not correlation.any()
 
 

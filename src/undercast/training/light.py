@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from undercast.training.spectral_spatial import Conv, LightSeen, Merge, Residual, present_in, silent, terrain_in
+from undercast.training.spectral_spatial import Conv, GroundSeen, Merge, Residual, present_in, silent, terrain_in
 
 WIDTHS = (32, 64, 96, 144)
 """Features at 1/4, 1/8, 1/16 and 1/32 of the resolution."""
@@ -33,8 +33,8 @@ class TerrainBranch(nn.Module):
 
     def __init__(self, layers: int, bands: int) -> None:
         super().__init__()
-        self.light = LightSeen()
-        self.look = nn.Sequential(Conv(5 * layers + self.light.features(bands), HALF), Residual(HALF))
+        self.ground = GroundSeen()
+        self.look = nn.Sequential(Conv(self.ground.width(layers, bands), HALF), Residual(HALF))
         self.join = nn.Sequential(Conv(2 * HALF, HALF), Residual(HALF))
         self.spatial = silent(nn.Conv2d(HALF, HALF, 1))
         self.spectral = silent(nn.Conv2d(HALF, SPECTRAL, 1))
@@ -43,7 +43,7 @@ class TerrainBranch(nn.Module):
         self, terrain: Tensor, spatial: Tensor, spectral: Tensor, bands: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Give both kinds of features, ``(batch, feature, y / 2, x / 2)``, knowing of the ground."""
-        seen = self.look(torch.cat(self.light.beside(terrain, *bands), dim=1))
+        seen = self.look(self.ground.beside(terrain, *bands))
         return spatial + self.spatial(self.join(torch.cat([spatial, seen], dim=1))), spectral + self.spectral(seen)
 
 

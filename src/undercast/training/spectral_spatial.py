@@ -27,6 +27,8 @@ AROUND = (7, 15, 31)
 (undercast's choice)."""
 DARKEST_SLOPE = 0.1
 """Added to the sun's cosine before its logarithm: the sky lights slopes that the sun does not (assumption)."""
+HEIGHT = 10.0
+"""Factor on heights in kilometres: what hills differ by is then about 1."""
 FAINT = 1e-3
 """Variance, and share of known pixels, that count as none."""
 
@@ -70,11 +72,12 @@ class Merge(nn.Module):
         return joined
 
 
-class LightSeen(nn.Module):
-    """How far the light that the sun casts on slopes shows in each band: it does on ground, and not through cloud.
+class GroundSeen(nn.Module):
+    """How far the shape of the ground shows in each band, around each pixel, at half the resolution.
 
-    The idea is that of topographic correction, which fits reflectance by the sun's angle on the ground (Teillet,
-    Guindon and Goodenough 1982). What it finds is at half the resolution.
+    The light that the sun casts on slopes shows on ground and not through cloud; fog goes along with low ground, and
+    cumulus with high. The idea is that of topographic correction, which fits reflectance by the sun's angle on the
+    ground (Teillet, Guindon and Goodenough 1982).
     """
 
     def __init__(self, sides: Sequence[int] = AROUND) -> None:
@@ -90,37 +93,45 @@ class LightSeen(nn.Module):
 
     def features(self, bands: int) -> int:
         """Count the features that ``forward`` gives."""
-        return len(self.around) * (2 * bands + 1)
+        return len(self.around) * (3 * bands + 2)
 
-    def forward(self, cosine: Tensor, values: Tensor, present: Tensor) -> Tensor:
-        """Give correlation and slope of each band on the light's logarithm around each pixel, and the light's spread.
+    def forward(self, shape: Tensor, values: Tensor, present: Tensor) -> Tensor:
+        """Give what a number that describes the ground explains of each band, and what it leaves.
 
-        Takes the sun's cosine ``(batch, 1, y, x)``, the bands, brighter where larger, ``(batch, band, y, x)``, and
-        where both are known ``(batch, 1, y, x)``.
+        For each square: correlation and slope of the bands on the number, the bands as if it were the same everywhere,
+        the number less its mean, and its spread. Takes the number ``(batch, 1, y, x)``, the bands, brighter where
+        larger, ``(batch, band, y, x)``, and where both are known ``(batch, 1, y, x)``.
         """
-        light = torch.log(cosine.clamp(min=0.0) + DARKEST_SLOPE)
         found = []
         for around in self.around:
             share = around(present) + FAINT
             # What is left of the mean: products of it are precise in bfloat16, differences of large squares are not.
-            lit = (light - around(light * present) / share) * present
+            left = (shape - around(shape * present) / share) * present
             seen = (values - around(values * present) / share) * present
-            both = around(lit * seen) / share
-            of_light, of_bands = around(lit * lit) / share + FAINT, around(seen * seen) / share + FAINT
-            found += [both * torch.rsqrt(of_light * of_bands), both / of_light, torch.sqrt(of_light)]
+            both = around(left * seen) / share
+            of_shape, of_bands = around(left * left) / share + FAINT, around(seen * seen) / share + FAINT
+            slope = both / of_shape
+            found += [both * torch.rsqrt(of_shape * of_bands), slope, values - slope * left, left, torch.sqrt(of_shape)]
         return torch.cat(found, dim=1)
 
-    def beside(self, terrain: Tensor, values: Tensor, present: Tensor) -> list[Tensor]:
-        """Bring terrain to half the resolution, and what its light explains of the bands.
+    def beside(self, terrain: Tensor, values: Tensor, present: Tensor) -> Tensor:
+        """Bring terrain to half the resolution, beside what its light and its height explain of the bands.
 
-        Takes terrain ``(batch, layer, y, x)`` whose last layer is the sun's cosine, the bands and where they are there.
+        Takes terrain ``(batch, layer, y, x)`` whose first layer is the elevation in kilometres and whose last is the
+        sun's cosine, the bands and where they are there.
         """
         known = (terrain > -0.5).to(terrain.dtype)
         ground = terrain * known
         half = partial(nn.functional.avg_pool2d, kernel_size=2)
-        both = half(known[:, -1:] * present.amax(dim=1, keepdim=True))
-        light = self(half(ground[:, -1:]), half(values), both)
-        return [nn.functional.pixel_unshuffle(ground, 2), half(known), light]
+        light = torch.log(half(ground[:, -1:]).clamp(min=0.0) + DARKEST_SLOPE)
+        seen = half(known[:, -1:] * present.amax(dim=1, keepdim=True))
+        bands = half(values)
+        told = [self(light, bands, seen), self(HEIGHT * half(ground[:, :1]), bands, seen)]
+        return torch.cat([nn.functional.pixel_unshuffle(ground, 2), half(known), *told], dim=1)
+
+    def width(self, layers: int, bands: int) -> int:
+        """Count the features that ``beside`` gives."""
+        return 5 * layers + 2 * self.features(bands)
 
 
 class TerrainBranch(nn.Module):
@@ -128,8 +139,8 @@ class TerrainBranch(nn.Module):
 
     def __init__(self, layers: int, width: int, spectral: int, bands: int) -> None:
         super().__init__()
-        self.light = LightSeen()
-        self.look = nn.Sequential(Conv(5 * layers + self.light.features(bands), width), Residual(width))
+        self.ground = GroundSeen()
+        self.look = nn.Sequential(Conv(self.ground.width(layers, bands), width), Residual(width))
         self.join = nn.Sequential(Conv(2 * width, width), Residual(width))
         self.spatial = silent(nn.Conv2d(width, width, 1))
         self.pixel = nn.Sequential(
@@ -140,7 +151,7 @@ class TerrainBranch(nn.Module):
         self, terrain: Tensor, spatial: Tensor, pixel: Tensor, bands: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Give the features at half resolution, and those per pixel, that know of the ground."""
-        seen = self.look(torch.cat(self.light.beside(terrain, *bands), dim=1))
+        seen = self.look(self.ground.beside(terrain, *bands))
         spatial = spatial + self.spatial(self.join(torch.cat([spatial, seen], dim=1)))
         present = (terrain > -0.5).to(terrain.dtype)
         return spatial, pixel + self.pixel(torch.cat([terrain * present, present], dim=1))
