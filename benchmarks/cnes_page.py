@@ -104,8 +104,9 @@ def aims(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         return aim, told(found, signed=signed, digits=2), reached + (", the interval holds both" if unsure else "")
 
     for sensor in ("Sentinel-2", "SPOT adapted"):
-        gained = differences[f"DEM, {sensor}"]["relief"]
-        yield row(f"the DEM gains {GAIN:g} point or more on relief, {sensor}", gained, GAIN)
+        for stratum in ("relief", "steep"):
+            gained = differences[f"DEM, {sensor}"][stratum]
+            yield row(f"the DEM gains {GAIN:g} point or more, {stratum}, {sensor}", gained, GAIN)
     for which in ("without DEM", "with DEM"):
         lost = differences[f"SPOT adapted - Sentinel-2, {which}"]["all"]
         yield row(f"SPOT loses at most {LOSS:g} points, {which}", lost, -LOSS)
@@ -206,8 +207,8 @@ def _real(figures: Mapping[str, Any]) -> str:
 
 The network of bands alone goes on with the Landsat-8 Biome chips ({share:g} % of each batch, {steps} steps; the rest
 are the simulated scenes) and is adapted to SPOT's bands with the same chips as SPOT would see them (`undercast
-simulate --from`, {adapted} steps); the Landsat-7 scene judges. Its intervals are over 16 parts of one scene and say
-nothing of others.
+simulate --from`, {adapted} steps; half of them saturate, as its detectors of 8 bits can); the Landsat-7 scene judges.
+Its intervals are over 16 parts of one scene and say nothing of others.
 Thresholds are the best for F2 on the chips, each judged by a network that has not seen it (four folds).
 
 {rows}
