@@ -54,6 +54,8 @@ def test_the_recipe_of_the_embedded_model_is_sound() -> None:
         ("crop", "32\n[last]\nlearning_rate = 0", "[last]: learning_rate must be > 0, got 0."),
         ("crop", "32\n[last]\nsteps = 1\nseed = 0", "[last]: seed must be another one than that of [bank], got 0"),
         ("crop", "40", "[augment]: crop must be a multiple of 32 px, got 40."),
+        ("crop", "32\nsaturation = 1.5", "[augment]: saturation must be in [0, 1], got 1.5."),
+        ("crop", "32\nholes = -0.1", "[augment]: holes must be in [0, 1], got -0.1."),
         ("crop", "32\nsmallest = 2.0", "[augment]: smallest must be > 0 and at most largest, got 2."),
     ],
 )

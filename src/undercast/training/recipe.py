@@ -244,8 +244,9 @@ def _conditions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         fine,
         f"[data]: real and on_real must be shares, together at most 1, got {data.real}, {data.on_real}.",
     )
-    without = recipe.augment.without_terrain
-    yield 0 <= without <= 1, f"[augment]: without_terrain must be in [0, 1], got {without:g}."
+    for key in ("without_terrain", "saturation", "holes"):
+        value = getattr(recipe.augment, key)
+        yield 0 <= value <= 1, f"[augment]: {key} must be in [0, 1], got {value:g}."
     yield 0 <= data.paste <= 1, f"[data]: paste must be in [0, 1], got {data.paste:g}."
     yield data.folds >= 0 and data.folds != 1, f"[data]: folds must be 0 or at least 2, got {data.folds}."
     yield data.fold_steps >= 0, f"[data]: fold_steps must be at least 0, got {data.fold_steps}."
