@@ -66,9 +66,8 @@ def early_saturation(wavelengths: Sequence[float], rng: np.random.Generator) -> 
     sun = 1 / np.cos(np.radians(rng.uniform(*EARLY_SUN)))
     (short_low, short_high), (long_low, long_high) = EARLY_SATURATION
     long = np.asarray(wavelengths) >= EARLY_FROM_UM
-    return np.asarray(
-        sun * rng.uniform(np.where(long, long_low, short_low), np.where(long, long_high, short_high)), np.float32
-    )
+    levels = sun * rng.uniform(np.where(long, long_low, short_low), np.where(long, long_high, short_high))
+    return np.asarray(np.minimum(levels, SATURATION), np.float32)
 
 
 def point_spread(reflectance: Float32, optics: Optics, *, factor: float = 1.0) -> Float32:
