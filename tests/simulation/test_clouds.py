@@ -11,7 +11,6 @@ from undercast.simulation.clouds import (
     BASE_M,
     CLOUD_KINDS,
     DEPTH_M,
-    HILLS_M,
     VALLEY_FOG_CHANCE,
     CloudKind,
     draw_clouds,
@@ -19,6 +18,7 @@ from undercast.simulation.clouds import (
     over_relief,
 )
 from undercast.simulation.fields import fractal
+from undercast.simulation.surface import HILLS_M
 from undercast.types import Float32
 
 

@@ -11,9 +11,11 @@ from undercast.scene import SunAngles
 from undercast.simulation.surface import (
     BIOMES,
     GENTLE,
+    HILLS_M,
     STEEP,
     STEEP_UP_TO_M,
     WATER_CHANCE,
+    Surface,
     cast_shadow,
     draw_relief,
     draw_surface,
@@ -117,3 +119,41 @@ def test_slopes_are_as_steep_as_told_whatever_the_pixels_and_smooth_at_their_sca
             assert low * flatter * 0.9 <= np.sqrt((slope**2).mean()) <= high * flatter * 1.1
             steps = np.diff(relief, axis=1)
             assert np.diff(steps, axis=1).std() < steps.std()
+
+
+@pytest.fixture(scope="module")
+def many() -> list[Surface]:
+    sun = SunAngles(zenith=40, azimuth=135)
+    return [draw_surface(np.random.default_rng(seed), 64, WAVELENGTHS, gsd=60.0, sun=sun) for seed in range(300)]
+
+
+def test_the_sea_is_level(many: list[Surface]) -> None:
+    seas = [surface for surface in many if surface.biome == "sea"]
+    assert len(seas) > 10
+    assert not any(surface.elevation.any() for surface in seas)
+
+
+def test_lakes_among_hills_are_level(many: list[Surface]) -> None:
+    lakes = 0
+    for surface in many:
+        level = surface.elevation == surface.elevation.min()
+        if surface.elevation.std() >= HILLS_M and level.mean() > 0.03:
+            lakes += 1
+            water = surface.reflectance[1][level]
+            assert np.median(np.abs(water - np.median(water))) < 0.1 * np.median(water)  # shores are mixed
+    assert lakes > 10
+
+
+def test_snow_lies_above_what_else_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undercast.simulation.surface.BIOMES", {"winter": ("snow", "vegetation", "crop")})
+    along = []
+    for seed in range(60):
+        drawn = draw_surface(
+            np.random.default_rng(seed), 64, WAVELENGTHS, gsd=60.0, sun=SunAngles(zenith=40, azimuth=135)
+        )
+        if drawn.elevation.std() >= HILLS_M:
+            green, swir = drawn.reflectance[[1, 4]]
+            dry = drawn.elevation > drawn.elevation.min()
+            along.append(np.corrcoef(((green - swir) / (green + swir))[dry], drawn.elevation[dry])[0, 1])
+    assert len(along) > 20
+    assert np.mean(along) > 0.3

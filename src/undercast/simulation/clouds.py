@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from undercast.simulation.fields import band_limited, blur, cells, cover, draw_length, fractal, line
+from undercast.simulation.surface import HILLS_M
 from undercast.types import Float32
 
 CloudKind = Literal["cumulus", "popcorn", "stratocumulus", "overcast", "fog", "cirrus", "contrail", "broken"]
@@ -45,8 +46,6 @@ OUTLINE_SLOPE = (2.9, 3.9)
 WISP_PX = (0.4, 2.0)
 """Range of the softness of a cloud's edge, as the standard deviation of a Gaussian in pixels (assumption)."""
 
-HILLS_M = 30.0
-"""Standard deviation of the ground's height from which clouds gather over crests and fog in valleys (assumption)."""
 OVER_CRESTS: tuple[CloudKind, ...] = ("cumulus", "popcorn", "broken")
 """Kinds that rise from crests and slopes."""
 OVER_CRESTS_CHANCE = 0.5

@@ -92,6 +92,15 @@ WATER_CHANCE = {
 }
 """Chance that a biome holds water bodies; the others: 0.2."""
 
+HIGHER = {"ice": 1.0, "snow": 1.0, "rock": 0.7, "vegetation": -0.3, "crop": -0.8, "urban": -1.0}
+"""Family of surfaces -> how far it lies above the others among hills (assumption, after the belts of mountains: fields
+and towns below, forest, bare rock above the tree line, snow on top); the others: anywhere."""
+ZONED = (0.0, 2.0)
+"""Range of how strictly it does, in standard deviations of what else spreads the patches (assumption)."""
+
+HILLS_M = 30.0
+"""Standard deviation of the ground's height from which clouds and what covers the ground follow it (assumption)."""
+
 DUSTED = ("farmland", "forest", "city", "winter")
 """Biomes that thin or melting snow can lie on."""
 DUSTING_CHANCE = 0.15
@@ -123,7 +132,11 @@ def draw_surface(
         sun: Sun angles, for the hillshade.
     """
     biome = str(rng.choice(list(BIOMES)))
-    reflectance = _patches(rng, size, wavelengths, BIOMES[biome])
+    if biome == "sea":
+        elevation = np.zeros((size, size), np.float32)
+    else:
+        elevation = draw_relief(rng, size, gsd, rugged=biome in {"mountain", "winter", "ice", "desert"})
+    reflectance = _patches(rng, size, wavelengths, BIOMES[biome], elevation)
     if biome in {"farmland", "city", "drylands"} or rng.random() < 0.15:
         reflectance = _parcels(rng, reflectance, wavelengths, BIOMES[biome])
     if biome in {"city", "farmland", "coast"} and rng.random() < 0.7:
@@ -133,14 +146,13 @@ def draw_surface(
     if biome in DUSTED and rng.random() < DUSTING_CHANCE:
         reflectance = _dusting(rng, reflectance, wavelengths)
     reflectance *= _texture(rng, size, len(wavelengths))
-    elevation = draw_relief(rng, size, gsd, rugged=biome in {"mountain", "winter", "ice", "desert"})
     reflectance *= hillshade(elevation, gsd, sun) * (1 - SKYLESS * cast_shadow(elevation, gsd, sun))
     if biome == "sea" and rng.random() < 0.4:
         reflectance = reflectance + _glint(rng, size)
     if biome in {"mountain", "winter"} and rng.random() < 0.6:
         reflectance = _snow_cap(rng, reflectance, elevation, wavelengths)
     if biome != "sea" and rng.random() < WATER_CHANCE.get(biome, 0.2):
-        reflectance = _water(rng, reflectance, elevation, wavelengths)
+        reflectance, elevation = _water(rng, reflectance, elevation, wavelengths)
     return Surface(reflectance=np.maximum(reflectance, 0.001), elevation=elevation, biome=biome)
 
 
@@ -224,14 +236,24 @@ def _tint(rng: np.random.Generator, spectrum: Spectrum, wavelengths: Sequence[fl
     return np.asarray(values * level * tilt, np.float32)
 
 
-def _patches(rng: np.random.Generator, size: int, wavelengths: Sequence[float], families: Sequence[str]) -> Float32:
+def _patches(
+    rng: np.random.Generator,
+    size: int,
+    wavelengths: Sequence[float],
+    families: Sequence[str],
+    elevation: Float32,
+) -> Float32:
     count = int(rng.integers(1, 6))
     sharpness = np.exp(rng.uniform(np.log(0.5), np.log(8.0)))
     slope, longest = rng.uniform(2.4, 4.0), draw_length(rng, size, shortest_px=16)
     fields = np.stack([band_limited(rng, size, slope, longest_px=longest) + rng.normal(0, 0.8) for _ in range(count)])
+    chosen = [_pick(rng, families) for _ in range(count)]
+    if elevation.std() >= HILLS_M:
+        above = np.array([HIGHER.get(spectrum.kind, 0.0) for spectrum in chosen]) * rng.uniform(*ZONED)
+        fields = fields + above[:, None, None] * ((elevation - elevation.mean()) / elevation.std())
     weights = np.exp(sharpness * (fields - fields.max(axis=0)))
     weights /= weights.sum(axis=0)
-    tints = np.stack([_tint(rng, _pick(rng, families), wavelengths) for _ in range(count)])
+    tints = np.stack([_tint(rng, spectrum, wavelengths) for spectrum in chosen])
     return np.asarray(np.einsum("kb,kyx->byx", tints, weights), np.float32)
 
 
@@ -289,14 +311,21 @@ def _snow_cap(
     return np.asarray(reflectance * (1 - share) + tint * np.clip(shade, 0.4, 1.3) * share, np.float32)
 
 
-def _water(rng: np.random.Generator, reflectance: Float32, elevation: Float32, wavelengths: Sequence[float]) -> Float32:
+def _water(
+    rng: np.random.Generator, reflectance: Float32, elevation: Float32, wavelengths: Sequence[float]
+) -> tuple[Float32, Float32]:
+    """Lay a river, or lakes over the lowest ground, whose surface is level; gives the ground and its height."""
     size = elevation.shape[0]
     if rng.random() < 0.35:
         mask = line(rng, size, np.exp(rng.uniform(0, 3)), wiggle=rng.uniform(0.02, 0.1))
         mask = np.clip(mask * 3 - 1, 0, 1)
     else:
-        low = cover(-elevation - elevation.std() * 0.5 * fractal(rng, size, 3.2), rng.uniform(0.03, 0.6))
+        hilly = elevation.std() >= HILLS_M
+        rough = 0.0 if hilly else 0.5
+        low = cover(-elevation - elevation.std() * rough * fractal(rng, size, 3.2), rng.uniform(0.03, 0.6))
         mask = np.clip(low / (elevation.std() * 0.03 + 1e-6), 0, 1)
+        if hilly:
+            elevation = np.maximum(elevation, elevation[mask > 0].max(initial=elevation.min()))
     tint = _tint(rng, _pick(rng, ("water",)), wavelengths)[:, None, None]
     ripple = 1 + np.float32(0.05) * fractal(rng, size, 1.0)
-    return (reflectance * (1 - mask) + tint * ripple * mask).astype(np.float32)
+    return (reflectance * (1 - mask) + tint * ripple * mask).astype(np.float32), elevation
