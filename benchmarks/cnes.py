@@ -14,14 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from cnes_page import write_page
 from numpy.typing import NDArray
 
@@ -34,7 +36,7 @@ from undercast.simulation.scenes import Simulated, simulate
 from undercast.simulation.sensor import observe, wavelengths
 from undercast.training.adaptation import Adapted, plan_adaptation
 from undercast.training.bank import terrain_of
-from undercast.training.chips import Chip, arrange, read_chips, read_manifest, to_stored
+from undercast.training.chips import STORED_NODATA, Chip, arrange, read_chips, read_manifest, to_stored
 from undercast.training.folds import split
 from undercast.training.loop import Pools, train
 from undercast.training.networks import build
@@ -124,8 +126,14 @@ class Row:
     """Which way."""
     cloud: NDArray[np.int64]
     """Hits, false and missed pixels of each scene, ``(scene, 3)``."""
+    threshold: float = np.nan
+    """From which probability a pixel was cloud."""
     shadow: NDArray[np.int64] | None = None
     """The same of shadow."""
+    held_out: NDArray[np.int64] | None = None
+    """The same of cloud on the chips that the threshold was chosen by."""
+    at_best: NDArray[np.int64] | None = None
+    """The same of cloud at the threshold that is best for the scenes that judge: how far a threshold could carry."""
 
 
 def make_view(number: int, *, plan: Experiment, want: tuple[Band, ...], seed: int) -> View:
@@ -195,26 +203,54 @@ def weak_chips(seen: Sequence[View], *, target: bool = False) -> list[Chip]:
     return [replace(view.target if target else view.source, possible=view.weak) for view in seen]
 
 
+def taught_chips(
+    network: nn.Module, threshold: float, seen: Sequence[View], shape: Callable[[Sequence[Chip]], list[Chip]]
+) -> list[Chip]:
+    """Give scenes as SPOT sees them with the labels that a network gives to what Sentinel-2 sees.
+
+    Cloud is what is surely above the threshold; what is near it stays open.
+    """
+    made = []
+    for view, source, target in zip(
+        seen, shape([view.source for view in seen]), shape([view.target for view in seen]), strict=True
+    ):
+        probabilities = chip_probabilities(network, source, [True] * len(source.stored))
+        cloud = probabilities[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0)
+        shadow = probabilities[CLOUD_SHADOW] > probabilities[CLEAR]
+        found = np.where(shadow, 1 << CLOUD_SHADOW, 1 << CLEAR)
+        found[cloud >= threshold / 2] = 0
+        found[cloud >= threshold * 1.5] = 1 << THICK_CLOUD | 1 << THIN_CLOUD
+        found[(view.target.stored == STORED_NODATA).all(axis=0)] = 0
+        made.append(replace(target, possible=found.astype(np.uint8)))
+    return made
+
+
 def judged(name: str, network: nn.Module, tune: Sequence[Chip], test: Sequence[Chip]) -> Row:
     """Score a network at the threshold that is best for F2 on other scenes."""
-    return scored(name, network, best_threshold((network, chip) for chip in tune), test)
+    threshold, _ = best_threshold((network, chip) for chip in tune)
+    return scored(name, network, threshold, test)
 
 
 def scored(name: str, network: nn.Module, threshold: float, test: Sequence[Chip]) -> Row:
     """Score a network at a threshold."""
     counts = np.array([list(_counts(network, chip, threshold)) for chip in test])
     log.info("%s: threshold %.2f, F2 %.4f", name, threshold, f_beta(counts[:, 0].sum(axis=0), 2.0))
-    return Row(name=name, cloud=counts[:, 0], shadow=counts[:, 1])
+    return Row(name=name, cloud=counts[:, 0], shadow=counts[:, 1], threshold=threshold)
 
 
-def best_threshold(judges: Iterable[tuple[nn.Module, Chip]]) -> float:
-    """Give the threshold on cloud with the best F2 over chips, each judged by its network."""
+def best_threshold(judges: Iterable[tuple[nn.Module, Chip]]) -> tuple[float, NDArray[np.int64]]:
+    """Give the threshold on cloud with the best F2 over chips, each judged by its network, and what it finds there.
+
+    Returns:
+        The threshold, and hits, false and missed pixels of each chip at it, ``(chip, 3)``.
+    """
     found = [
         [confusion(cloud >= threshold, chip.possible) for threshold in TRIED]
         for network, chip in judges
         for cloud in [cloud_of(network, chip)]
     ]
-    return float(TRIED[int(np.argmax(f_beta(np.sum(found, axis=0).T, 2.0)))])
+    best = int(np.argmax(f_beta(np.sum(found, axis=0).T, 2.0)))
+    return float(TRIED[best]), np.array(found)[:, best]
 
 
 def cloud_of(network: nn.Module, chip: Chip) -> NDArray[np.float32]:
@@ -246,6 +282,7 @@ def learnt(recipe: Recipe, work: Path, real: Sequence[Chip], archive: Sequence[C
 
 def with_branch(network: nn.Module, recipe: Recipe) -> nn.Module:
     """Give a network a terrain branch, where the recipe has one, that says nothing until it is trained."""
+    torch.manual_seed(recipe.optimise.seed)
     made = build(
         recipe.model.architecture,
         bands=len(recipe.bands),
@@ -277,6 +314,17 @@ def gently(recipe: Recipe) -> Recipe:
     )
 
 
+def halfway(before: nn.Module, after: nn.Module) -> nn.Module:
+    """Average the weights of a network before and after its adaptation: better than both (Wortsman et al. 2022)."""
+    made = deepcopy(after)
+    first, second = before.state_dict(), after.state_dict()
+    averaged = {
+        name: torch.lerp(first[name].to(of), of, 0.5) if of.is_floating_point() else of for name, of in second.items()
+    }
+    made.load_state_dict(averaged)
+    return made.eval()
+
+
 def scenes_of(recipe: Recipe, plan: Experiment) -> dict[str, list[View]]:
     """Simulate all scenes: those to train, to choose thresholds, to judge and to adapt with."""
     seeds = {"train": 101, "tune": 102, "test": 103, "target": 104}
@@ -294,52 +342,64 @@ def simulated_part(
     rows: dict[str, Row] = {}
     for name in seen["test"][0].processors:
         rows[name] = Row(name=name, cloud=np.array([view.processors[name] for view in seen["test"]]))
-    networks: dict[bool, nn.Module] = {}
-    blind = replace(recipe, model=replace(recipe.model, terrain=()))
-    start = learnt(blind, out / "start", [], bare(weak_chips(seen["train"])))
-    for dem in (False, True):
-        which = "with DEM" if dem else "without DEM"
-        shape = list if dem else bare
-        model = recipe if dem else blind
-        folder = out / ("dem" if dem else "bands")
-        steps = replace(model.optimise, steps=plan.dem_steps, learning_rate=model.optimise.learning_rate / 2)
-        source = learnt(
-            replace(model, optimise=steps),
-            folder / "source",
-            [],
-            shape(weak_chips(seen["train"])),
-            initial=with_branch(start, model),
-        )
-        networks[dem] = source
-        tune, test = ([view.source for view in seen[what]] for what in ("tune", "test"))
-        rows[f"Sentinel-2, {which}"] = judged(f"Sentinel-2, {which}", source, shape(tune), shape(test))
-        if dem:
-            name = "Sentinel-2, the network with DEM, not given it"
-            rows[name] = judged(name, source, bare(tune), bare(test))
-        matching = plan_adaptation(spec_of(model), load_sensor(TARGETS[1]))
-        names = tuple(band.common_name for band in matching.used)
-        matched = Adapted(source, matching).eval()
-        few = shape([view.target for view in seen["target"]])
-        target = for_sensor(model, names, steps=plan.adapted_steps, real=plan.references)
-        archive = shape(weak_chips(seen["train"], target=True))
-        adapted = learnt(gently(target), folder / "adapted", few, archive, initial=matched)
-        alone = for_sensor(model, names, steps=plan.scratch_steps, real=1.0)
-        scratch = learnt(alone, folder / "scratch", few, [])
-        tune, test = ([view.target for view in seen[what]] for what in ("tune", "test"))
-        for how, network in (("unadapted", matched), ("adapted", adapted), ("from scratch", scratch)):
-            name = f"SPOT, {how}, {which}"
-            rows[name] = judged(name, network, shape(tune), shape(test))
-        if dem:
-            name = "SPOT, adapted, the network with DEM, not given it"
-            rows[name] = judged(name, adapted, bare(tune), bare(test))
-    return rows, networks[False]
+    start = learnt(without_terrain(recipe), out / "start", [], bare(weak_chips(seen["train"])))
+    found, network = branch_of(recipe, plan, seen, out, start, dem=False)
+    with_dem, _ = branch_of(recipe, plan, seen, out, start, dem=True)
+    return rows | found | with_dem, network
+
+
+def without_terrain(recipe: Recipe) -> Recipe:
+    """Let the model see bands alone."""
+    return replace(recipe, model=replace(recipe.model, terrain=()))
+
+
+def branch_of(
+    recipe: Recipe, plan: Experiment, seen: Mapping[str, Sequence[View]], out: Path, start: nn.Module, *, dem: bool
+) -> tuple[dict[str, Row], nn.Module]:
+    """Go on from one network, with DEM or without, adapt it to SPOT and judge both.
+
+    Returns:
+        The rows, and the network for Sentinel-2.
+    """
+    rows: dict[str, Row] = {}
+    which = "with DEM" if dem else "without DEM"
+    shape = list if dem else bare
+    model = recipe if dem else without_terrain(recipe)
+    folder = out / ("dem" if dem else "bands")
+    steps = replace(model.optimise, steps=plan.dem_steps, learning_rate=model.optimise.learning_rate / 2)
+    archive = shape(weak_chips(seen["train"]))
+    further = replace(model, optimise=steps)
+    source = learnt(further, folder / "source", [], archive, initial=with_branch(start, model))
+    tune, test = ([view.source for view in seen[what]] for what in ("tune", "test"))
+    row = judged(f"Sentinel-2, {which}", source, shape(tune), shape(test))
+    rows[row.name] = row
+    if dem:
+        name = "Sentinel-2, the network with DEM, not given it"
+        rows[name] = judged(name, source, bare(tune), bare(test))
+    matching = plan_adaptation(spec_of(model), load_sensor(TARGETS[1]))
+    names = tuple(band.common_name for band in matching.used)
+    matched = Adapted(source, matching).eval()
+    few = shape([view.target for view in seen["target"]])
+    target = for_sensor(model, names, steps=plan.adapted_steps, real=plan.references)
+    archive = taught_chips(source, row.threshold, seen["train"], shape)
+    adapted = halfway(matched, learnt(gently(target), folder / "adapted", few, archive, initial=matched))
+    alone = for_sensor(model, names, steps=plan.scratch_steps, real=1.0)
+    scratch = learnt(alone, folder / "scratch", few, [])
+    tune, test = ([view.target for view in seen[what]] for what in ("tune", "test"))
+    for how, network in (("unadapted", matched), ("adapted", adapted), ("from scratch", scratch)):
+        name = f"SPOT, {how}, {which}"
+        rows[name] = judged(name, network, shape(tune), shape(test))
+    if dem:
+        name = "SPOT, adapted, the network with DEM, not given it"
+        rows[name] = judged(name, adapted, bare(tune), bare(test))
+    return rows, source
 
 
 def real_part(
     recipe: Recipe, plan: Experiment, archive: Sequence[View], data: Path, out: Path, start: nn.Module
 ) -> dict[str, Row]:
     """Go on with Landsat-8 chips beside the archive, with all bands and as SPOT, and judge by the Landsat-7 scene."""
-    model = replace(recipe, model=replace(recipe.model, terrain=()))
+    model = without_terrain(recipe)
     spot = load_sensor(TARGETS[1])
     others = {str(row.get("source")) for row in read_manifest(data / "train")} - {LANDSAT}
     landsat = read_chips(data / "train", model.bands, leave_out=tuple(others))
@@ -359,7 +419,8 @@ def real_part(
     # From simulated scenes to real ones is further than from one sensor to the next: nothing is spared at first.
     source = crossed(first, folder / "source", landsat, old, start)
     matched = [(Adapted(network, matching).eval(), held) for network, held in source]
-    adapted = crossed(gently(target), folder / "adapted", as_spot, new, [network for network, _ in matched])
+    tuned = crossed(gently(target), folder / "adapted", as_spot, new, [network for network, _ in matched])
+    adapted = [(halfway(before, after), held) for (before, _), (after, held) in zip(matched, tuned, strict=True)]
     ways = {
         "all five bands": (source, landsat, scene),
         "SPOT's bands, unadapted": (matched, as_spot, scene_as_spot),
@@ -368,8 +429,11 @@ def real_part(
     }
     rows = {}
     for name, (found, chips, judge) in ways.items():
-        threshold = best_threshold((network, chip) for network, held in found for chip in chips if chip.name in held)
-        rows[name] = scored(name, found[-1][0], threshold, parts_of(judge))
+        judges = ((network, chip) for network, held in found for chip in chips if chip.name in held)
+        threshold, held_out = best_threshold(judges)
+        parts = parts_of(judge)
+        _, at_best = best_threshold((found[-1][0], part) for part in parts)
+        rows[name] = replace(scored(name, found[-1][0], threshold, parts), held_out=held_out, at_best=at_best)
     return rows
 
 
@@ -506,7 +570,16 @@ def main() -> None:
     if given.data is not None:
         real = real_part(recipe, plan, seen["train"], given.data, given.out, network)
         figures["real"] = {
-            name: {"cloud F2": figure(row.cloud), "shadow F2": figure(row.shadow)}  # type: ignore[arg-type]
+            name: {
+                what: figure(counts)
+                for what, counts in (
+                    ("chips, out of fold", row.held_out),
+                    ("cloud F2", row.cloud),
+                    ("at its own best threshold", row.at_best),
+                    ("shadow F2", row.shadow),
+                )
+                if counts is not None
+            }
             for name, row in real.items()
         }
         write(figures, given.out)

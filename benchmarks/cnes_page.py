@@ -140,7 +140,8 @@ and thin cloud together), with 95 % intervals over scenes; written by `make expe
 1. {size["train"]} scenes of {size["size"]} px a side at {size["gsd"]:g} m are simulated, as Sentinel-2 sees them in
    blue, green, red, near and short-wave infrared, with the elevation of their ground. Half are relief: a mean slope
    of 16 % (9 degrees) or more, hilly and steep land in FAO's classes; "steep" are those of 30 % or more. Clouds meet
-   the ground: ridges stand out of low ones, fog fills valleys, half of the cumulus lies over crests.
+   the ground: ridges stand out of low ones, fog fills valleys, half of the cumulus lies over crests. So does what
+   covers it: snow and bare rock lie above forest, fields and towns below it, and water is level.
 2. Their labels are not the truth but what MAJA and Fmask would have said: thinnest clouds missed, cloud over snow
    called snow, bright ground called cloud, dark slopes called shadow, masks widened or made of 240 m blocks
    (`training/processor_like.py`). Both are read as [weak labels](how-to/weak-labels.md): known failings stay open,
@@ -150,8 +151,9 @@ and thin cloud together), with 95 % intervals over scenes; written by `make expe
    hidden from it at times.
 4. Both are adapted to SPOT-4 and SPOT-5 (no blue): bands matched by wavelength, then {size["adapted_steps"]} steps on
    {size["target"]} SPOT scenes with references ({100 * size["references"]:g} % of each batch) and on the Sentinel-2
-   scenes as SPOT would see them, with the processors' labels. Beside it: no adaptation, and a network from random
-   weights on the {size["target"]} scenes alone ({size["scratch_steps"]} steps).
+   scenes as SPOT would see them, with the processors' labels; then their weights are averaged with those before
+   (Wortsman et al. 2022). Beside it: no adaptation, and a network from random weights on the {size["target"]} scenes
+   alone ({size["scratch_steps"]} steps).
 5. {scenes["all"]} other scenes judge ({scenes["relief"]} relief, of these {scenes["steep"]} steep), with exact
    references; each scene is seen by both sensors. Thresholds are the best for F2 on {size["tune"]} further ones, of
    0.01 to 0.70 in steps of 0.01.
@@ -188,7 +190,8 @@ The slides' figures are of real scenes: only the differences can be compared.
 
 - The simulated DEM is exact and its shading is that of the image; real ones are coarser, shifted and older than the
   scene.
-- How often fog fills a valley (15 % of the scenes among hills) and cumulus lies over crests is assumed, not measured.
+- How often fog fills a valley (15 % of the scenes among hills), how often cumulus lies over crests and how strictly
+  snow and rock lie above the rest is assumed, not measured.
 - Labels err as we assume that processors do: the rates stand beside the constants and are not measured on any archive.
 - The networks are small and learn for minutes; figures of the models that ship stand in their cards.
 - The intervals are over scenes. Another seed gives other weights; that spread is not in them, and is about half a point
@@ -209,7 +212,9 @@ The network of bands alone goes on with the Landsat-8 Biome chips ({share:g} % o
 are the simulated scenes) and is adapted to SPOT's bands with the same chips as SPOT would see them (`undercast
 simulate --from`, {adapted} steps; half of them saturate, as its detectors of 8 bits can); the Landsat-7 scene judges.
 Its intervals are over 16 parts of one scene and say nothing of others.
-Thresholds are the best for F2 on the chips, each judged by a network that has not seen it (four folds).
+Thresholds are the best for F2 on the chips, each judged by a network that has not seen it (four folds): the first
+column is cloud F2 there. The third is what the best of all thresholds would give on the scene, chosen on the scene
+itself: no result, but how far a threshold could carry.
 
 {rows}
 """
