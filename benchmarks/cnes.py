@@ -57,6 +57,8 @@ RELIEF, STEEP = 0.16, 0.3
 """Mean slopes from which a scene counts as relief, and as steep, rise over run: FAO's hilly and steep land."""
 TRIED = np.arange(0.01, 0.71, 0.01)
 """Thresholds that are tried: what learnt from processors' masks puts the thinnest clouds low."""
+TRIED_SHADOW = np.geomspace(0.0005, 0.5, 60)
+"""The same for shadow, which processors miss often."""
 FOLDS = 4
 """Parts of the real chips; each is held out once, for the threshold."""
 PARTS = 4
@@ -118,6 +120,16 @@ class View:
         return self.slope >= RELIEF
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """From which probabilities a pixel is cloud, and shadow where it is no cloud."""
+
+    cloud: float
+    """On both kinds of cloud together."""
+    shadow: float
+    """On shadow."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
     """What one way of masking reached."""
@@ -126,8 +138,8 @@ class Row:
     """Which way."""
     cloud: NDArray[np.int64]
     """Hits, false and missed pixels of each scene, ``(scene, 3)``."""
-    threshold: float = np.nan
-    """From which probability a pixel was cloud."""
+    thresholds: Thresholds | None = None
+    """What it was judged at, where it gives probabilities."""
     shadow: NDArray[np.int64] | None = None
     """The same of shadow."""
     held_out: NDArray[np.int64] | None = None
@@ -226,47 +238,62 @@ def taught_chips(
 
 
 def judged(name: str, network: nn.Module, tune: Sequence[Chip], test: Sequence[Chip]) -> Row:
-    """Score a network at the threshold that is best for F2 on other scenes."""
-    threshold, _ = best_threshold((network, chip) for chip in tune)
-    return scored(name, network, threshold, test)
+    """Score a network at the thresholds that are best for F2 on other scenes."""
+    thresholds, _ = best_thresholds((network, chip) for chip in tune)
+    return scored(name, network, thresholds, test)
 
 
-def scored(name: str, network: nn.Module, threshold: float, test: Sequence[Chip]) -> Row:
-    """Score a network at a threshold."""
-    counts = np.array([list(_counts(network, chip, threshold)) for chip in test])
-    log.info("%s: threshold %.2f, F2 %.4f", name, threshold, f_beta(counts[:, 0].sum(axis=0), 2.0))
-    return Row(name=name, cloud=counts[:, 0], shadow=counts[:, 1], threshold=threshold)
+def scored(name: str, network: nn.Module, thresholds: Thresholds, test: Sequence[Chip]) -> Row:
+    """Score a network at its thresholds."""
+    counts = np.array([list(_counts(network, chip, thresholds)) for chip in test])
+    row = Row(name=name, cloud=counts[:, 0], shadow=counts[:, 1], thresholds=thresholds)
+    log.info(
+        "%s: %s, F2 %s", name, thresholds, [round(float(f_beta(counts[:, k].sum(axis=0), 2.0)), 4) for k in (0, 1)]
+    )
+    return row
 
 
-def best_threshold(judges: Iterable[tuple[nn.Module, Chip]]) -> tuple[float, NDArray[np.int64]]:
-    """Give the threshold on cloud with the best F2 over chips, each judged by its network, and what it finds there.
+def best_thresholds(judges: Iterable[tuple[nn.Module, Chip]]) -> tuple[Thresholds, NDArray[np.int64]]:
+    """Give the thresholds with the best F2 over chips, each judged by its network: on cloud, then on shadow beside it.
 
     Returns:
-        The threshold, and hits, false and missed pixels of each chip at it, ``(chip, 3)``.
+        The thresholds, and hits, false and missed pixels of cloud of each chip at them, ``(chip, 3)``.
     """
-    found = [
-        [confusion(cloud >= threshold, chip.possible) for threshold in TRIED]
-        for network, chip in judges
-        for cloud in [cloud_of(network, chip)]
-    ]
+    seen = [(*cloud_and_shadow(network, chip), chip.possible) for network, chip in judges]
+    best, held_out = _best([[confusion(found >= at, sets) for at in TRIED] for found, _, sets in seen])
+    cloud = float(TRIED[best])
+    best, _ = _best(
+        [
+            [shadow_confusion((shade >= at) & (found < cloud), sets) for at in TRIED_SHADOW]
+            for found, shade, sets in seen
+        ]
+    )
+    return Thresholds(cloud=cloud, shadow=float(TRIED_SHADOW[best])), held_out
+
+
+def _best(found: list[list[NDArray[np.int64]]]) -> tuple[int, NDArray[np.int64]]:
     best = int(np.argmax(f_beta(np.sum(found, axis=0).T, 2.0)))
-    return float(TRIED[best]), np.array(found)[:, best]
+    return best, np.array(found)[:, best]
 
 
-def cloud_of(network: nn.Module, chip: Chip) -> NDArray[np.float32]:
-    """Give the probability of cloud of either kind, ``(y, x)``."""
+def cloud_and_shadow(network: nn.Module, chip: Chip) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the probabilities of cloud of either kind and of shadow, ``(y, x)`` each."""
     probabilities = chip_probabilities(network, chip, [True] * len(chip.stored))
-    return np.asarray(probabilities[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0))
+    return probabilities[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0), probabilities[CLOUD_SHADOW]
 
 
-def _counts(network: nn.Module, chip: Chip, threshold: float) -> Iterator[NDArray[np.int64]]:
-    probabilities = chip_probabilities(network, chip, [True] * len(chip.stored))
-    cloud = probabilities[[THICK_CLOUD, THIN_CLOUD]].sum(axis=0) >= threshold
+def _counts(network: nn.Module, chip: Chip, thresholds: Thresholds) -> Iterator[NDArray[np.int64]]:
+    found, shade = cloud_and_shadow(network, chip)
+    cloud = found >= thresholds.cloud
     yield confusion(cloud, chip.possible)
-    shadow = (probabilities[CLOUD_SHADOW] > probabilities[CLEAR]) & ~cloud
-    wanted = chip.possible == 1 << CLOUD_SHADOW
-    other = (chip.possible > 0) & (chip.possible & (1 << CLOUD_SHADOW) == 0)
-    yield np.array([(shadow & wanted).sum(), (shadow & other).sum(), (~shadow & wanted).sum()], np.int64)
+    yield shadow_confusion((shade >= thresholds.shadow) & ~cloud, chip.possible)
+
+
+def shadow_confusion(found: NDArray[np.bool_], possible: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Count hits, false and missed shadow pixels where the reference is certain."""
+    wanted = possible == 1 << CLOUD_SHADOW
+    other = (possible > 0) & (possible & (1 << CLOUD_SHADOW) == 0)
+    return np.array([(found & wanted).sum(), (found & other).sum(), (~found & wanted).sum()], np.int64)
 
 
 def learnt(recipe: Recipe, work: Path, real: Sequence[Chip], archive: Sequence[Chip], **given: Any) -> nn.Module:
@@ -315,7 +342,7 @@ def gently(recipe: Recipe) -> Recipe:
 
 
 def halfway(before: nn.Module, after: nn.Module) -> nn.Module:
-    """Average the weights of a network before and after its adaptation: better than both (Wortsman et al. 2022)."""
+    """Average the weights of a network before and after its adaptation (Wortsman et al. 2022)."""
     made = deepcopy(after)
     first, second = before.state_dict(), after.state_dict()
     averaged = {
@@ -371,8 +398,8 @@ def branch_of(
     further = replace(model, optimise=steps)
     source = learnt(further, folder / "source", [], archive, initial=with_branch(start, model))
     tune, test = ([view.source for view in seen[what]] for what in ("tune", "test"))
-    row = judged(f"Sentinel-2, {which}", source, shape(tune), shape(test))
-    rows[row.name] = row
+    thresholds, _ = best_thresholds((source, chip) for chip in shape(tune))
+    rows[f"Sentinel-2, {which}"] = scored(f"Sentinel-2, {which}", source, thresholds, shape(test))
     if dem:
         name = "Sentinel-2, the network with DEM, not given it"
         rows[name] = judged(name, source, bare(tune), bare(test))
@@ -381,7 +408,7 @@ def branch_of(
     matched = Adapted(source, matching).eval()
     few = shape([view.target for view in seen["target"]])
     target = for_sensor(model, names, steps=plan.adapted_steps, real=plan.references)
-    archive = taught_chips(source, row.threshold, seen["train"], shape)
+    archive = taught_chips(source, thresholds.cloud, seen["train"], shape)
     adapted = halfway(matched, learnt(gently(target), folder / "adapted", few, archive, initial=matched))
     alone = for_sensor(model, names, steps=plan.scratch_steps, real=1.0)
     scratch = learnt(alone, folder / "scratch", few, [])
@@ -430,10 +457,10 @@ def real_part(
     rows = {}
     for name, (found, chips, judge) in ways.items():
         judges = ((network, chip) for network, held in found for chip in chips if chip.name in held)
-        threshold, held_out = best_threshold(judges)
+        thresholds, held_out = best_thresholds(judges)
         parts = parts_of(judge)
-        _, at_best = best_threshold((found[-1][0], part) for part in parts)
-        rows[name] = replace(scored(name, found[-1][0], threshold, parts), held_out=held_out, at_best=at_best)
+        _, at_best = best_thresholds((found[-1][0], part) for part in parts)
+        rows[name] = replace(scored(name, found[-1][0], thresholds, parts), held_out=held_out, at_best=at_best)
     return rows
 
 

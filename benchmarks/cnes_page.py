@@ -151,12 +151,12 @@ and thin cloud together), with 95 % intervals over scenes; written by `make expe
    hidden from it at times.
 4. Both are adapted to SPOT-4 and SPOT-5 (no blue): bands matched by wavelength, then {size["adapted_steps"]} steps on
    {size["target"]} SPOT scenes with references ({100 * size["references"]:g} % of each batch) and on the Sentinel-2
-   scenes as SPOT would see them, with the processors' labels; then their weights are averaged with those before
-   (Wortsman et al. 2022). Beside it: no adaptation, and a network from random weights on the {size["target"]} scenes
-   alone ({size["scratch_steps"]} steps).
+   scenes as SPOT would see them, with the labels that the network gives to what Sentinel-2 sees; then their weights are
+   averaged with those before (Wortsman et al. 2022). Beside it: no adaptation, and a network from random weights on the
+   {size["target"]} scenes alone ({size["scratch_steps"]} steps).
 5. {scenes["all"]} other scenes judge ({scenes["relief"]} relief, of these {scenes["steep"]} steep), with exact
-   references; each scene is seen by both sensors. Thresholds are the best for F2 on {size["tune"]} further ones, of
-   0.01 to 0.70 in steps of 0.01.
+   references; each scene is seen by both sensors. Thresholds, on cloud and then on shadow beside it, are the best
+   for F2 on {size["tune"]} further ones: 0.01 to 0.70 in steps of 0.01, and 60 of 0.0005 to 0.5.
 
 ## The four numbers
 
@@ -210,7 +210,8 @@ def _real(figures: Mapping[str, Any]) -> str:
 
 The network of bands alone goes on with the Landsat-8 Biome chips ({share:g} % of each batch, {steps} steps; the rest
 are the simulated scenes) and is adapted to SPOT's bands with the same chips as SPOT would see them (`undercast
-simulate --from`, {adapted} steps; half of them saturate, as its detectors of 8 bits can); the Landsat-7 scene judges.
+simulate --from`, {adapted} steps; half of them saturate, as its detectors of 8 bits can; weights averaged as above);
+the Landsat-7 scene judges.
 Its intervals are over 16 parts of one scene and say nothing of others.
 Thresholds are the best for F2 on the chips, each judged by a network that has not seen it (four folds): the first
 column is cloud F2 there. The third is what the best of all thresholds would give on the scene, chosen on the scene

@@ -21,8 +21,8 @@ LEVEL: ProductLevel = "toa"
 """Kind of reflectance of the demo's scene."""
 SIZE = 1024
 """Side of the demo's scene, in pixels."""
-SEED = 14
-"""Seed of the demo's scene: small cumulus clouds over red soil."""
+SEED = 29
+"""Seed of the demo's scene: clouds over fields, thick and thin, and their shadows."""
 
 
 @click.command(name="demo")
